@@ -1,0 +1,60 @@
+"""Builds the command line and runs it; the one place where errors become words and exit codes.
+
+A command lives in its own file and is imported when it is called, so that `--help` stays fast.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import typer
+
+from comfykit.cli import doctor, install_models
+from comfykit.cli.errors import exit_code, explain
+from comfykit.cli.output import Output
+
+
+def build() -> typer.Typer:
+    """The Typer application with every command."""
+    app = typer.Typer(
+        name="comfykit",
+        help="Run ComfyUI workflows: fetch their models, check the machine, make the picture.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    app.command("install-models")(install_models.command)
+    app.command("doctor")(doctor.command)
+    return app
+
+
+def main() -> NoReturn:
+    """Entry point of the `comfykit` command."""
+    try:
+        build()(standalone_mode=True)
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("COMFYKIT_TRACEBACK"):
+            raise
+        explain(error, Output(as_json="--json" in sys.argv))
+        sys.exit(exit_code(error))
+    sys.exit(0)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from comfykit import __version__
+
+        typer.echo(f"comfykit {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Options before the command."""

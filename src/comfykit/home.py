@@ -1,0 +1,171 @@
+"""The home directory: where models, inputs and outputs lie.
+
+A home is laid out as ComfyUI lays out its base directory, so that an existing ComfyUI folder *is* a
+home: `models/<kind>/`, `custom_nodes/`, `input/`, `output/`, `temp/`, `user/`. Models may also lie in
+the folders that the home's `extra_model_paths.yaml` names; they are read from there, never written.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from comfykit.errors import ModelFileError, UsageError
+
+MODEL_KINDS = (
+    "audio_encoders",
+    "checkpoints",
+    "clip_vision",
+    "configs",
+    "controlnet",
+    "diffusers",
+    "diffusion_models",
+    "embeddings",
+    "gligen",
+    "hypernetworks",
+    "latent_upscale_models",
+    "loras",
+    "model_patches",
+    "photomaker",
+    "style_models",
+    "text_encoders",
+    "upscale_models",
+    "vae",
+    "vae_approx",
+)
+
+# Folders that ComfyUI reads under a newer name as well.
+KIND_ALIASES: Mapping[str, str] = {
+    "clip": "text_encoders",
+    "unet": "diffusion_models",
+    "t2i_adapter": "controlnet",
+}
+
+WEIGHT_SUFFIXES = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".pkl"})
+
+
+def canonical_kind(kind: str) -> str:
+    """The present name of a model folder: `clip` is `text_encoders`, `unet` is `diffusion_models`."""
+    return KIND_ALIASES.get(kind, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A home directory and the further folders its models are read from.
+
+    `extra` maps a kind to folders outside the home, in the order they are searched.
+    """
+
+    root: Path
+    extra: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+
+    @property
+    def models(self) -> Path:
+        """The only folder that comfykit writes models to."""
+        return self.root / "models"
+
+    def folders(self, kind: str) -> tuple[Path, ...]:
+        """Folders that are searched for models of a kind, in order; they need not exist."""
+        kind = canonical_kind(kind)
+        names = [kind, *(old for old, new in KIND_ALIASES.items() if new == kind)]
+        own = tuple(self.models / name for name in names)
+        return own + tuple(self.extra.get(kind, ()))
+
+    def names(self, kind: str) -> list[str]:
+        """Names of the weights files of a kind, relative to its folder, `/` between parts, sorted."""
+        found: set[str] = set()
+        for folder in self.folders(kind):
+            found.update(_files_below(folder))
+        return sorted(found, key=str.casefold)
+
+    def find(self, kind: str, name: str) -> Path:
+        """Path of the weights file `name` of a kind.
+
+        Raises `ModelFileError` that names the folders looked in and the nearest names.
+        """
+        relative = Path(name)
+        if relative.is_absolute() or ".." in relative.parts:
+            raise ModelFileError(
+                f"{name!r} is not the name of a file below models/{canonical_kind(kind)}",
+                hint="name models by their path below their folder, without '..'",
+                kind=kind,
+                name=name,
+            )
+        for folder in self.folders(kind):
+            path = folder / relative
+            if path.is_file():
+                return path
+        raise self.missing(kind, name)
+
+    def missing(self, kind: str, name: str) -> ModelFileError:
+        """The error that says that `name` lies in none of the folders of its kind."""
+        near = difflib.get_close_matches(name, self.names(kind), n=3, cutoff=0.5)
+        looked = [str(folder) for folder in self.folders(kind) if folder.is_dir()] or [
+            str(self.folders(kind)[0])
+        ]
+        hint = f"did you mean {' or '.join(near)}?" if near else None
+        return ModelFileError(
+            f"no {name!r} in {' or '.join(looked)}",
+            hint=hint,
+            kind=canonical_kind(kind),
+            name=name,
+            looked=looked,
+            near=near,
+        )
+
+
+def open_home(root: Path) -> Home:
+    """The home at `root`, with what its `extra_model_paths.yaml` adds; nothing is created."""
+    root = Path(os.path.abspath(root))  # noqa: PTH100  (resolve() would follow links: a home may be one)
+    listing = root / "extra_model_paths.yaml"
+    return Home(root, _read_extra_paths(listing) if listing.is_file() else {})
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    """Weights files below a folder; links are followed, as models often live on another disk."""
+    seen: set[str] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            if Path(name).suffix.lower() in WEIGHT_SUFFIXES:
+                yield (Path(place) / name).relative_to(folder).as_posix()
+
+
+def _read_extra_paths(path: Path) -> dict[str, tuple[Path, ...]]:
+    """Read ComfyUI's `extra_model_paths.yaml`.
+
+    Each section is a mapping of kind to one path or several, one on a line; `base_path` is put before
+    those that are relative, and is itself relative to the file.
+    """
+    import yaml
+
+    try:
+        sections = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not YAML ({error})", hint="mend the file or move it away") from error
+    if not isinstance(sections, dict):
+        raise UsageError(f"{path}: expected sections of 'kind: path', found {type(sections).__name__}")
+    found: dict[str, list[Path]] = {}
+    for name, section in sections.items():
+        if section is None:
+            continue
+        if not isinstance(section, dict):
+            raise UsageError(f"{path}: section {name!r} should map kinds to paths")
+        base = path.parent / Path(str(section.get("base_path", ""))).expanduser()
+        for kind, places in section.items():
+            if kind in ("base_path", "is_default") or places is None:
+                continue
+            for place in str(places).splitlines():
+                if place.strip():
+                    found.setdefault(canonical_kind(str(kind)), []).append(
+                        base / Path(place.strip()).expanduser()
+                    )
+    return {kind: tuple(places) for kind, places in found.items()}

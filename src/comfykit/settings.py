@@ -1,0 +1,130 @@
+"""Settings, resolved once: flags > environment > `comfykit.toml` > defaults.
+
+| setting    | flag           | environment            | comfykit.toml | default            |
+|------------|----------------|------------------------|---------------|--------------------|
+| home       | `--home`       | `COMFYKIT_HOME`        | (its folder)  | `~/comfykit`       |
+| input_dir  | `--input-dir`  | `COMFYKIT_INPUT_DIR`   | `input_dir`   | `input` of home    |
+| output_dir | `--output-dir` | `COMFYKIT_OUTPUT_DIR`  | `output_dir`  | `output` of home   |
+| device     | `--device`     | `COMFYKIT_DEVICE`      | `device`      | `auto`             |
+| precision  | `--precision`  | `COMFYKIT_PRECISION`   | `precision`   | `auto`             |
+| jobs       | `--jobs`       | `COMFYKIT_JOBS`        | `jobs`        | 4                  |
+
+Relative paths in `comfykit.toml` are relative to that file, all others to the working directory.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from comfykit.errors import UsageError
+from comfykit.home import Home, open_home
+
+FILE_NAME = "comfykit.toml"
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+
+_PATHS = ("input_dir", "output_dir")
+_KEYS = (*_PATHS, "device", "precision", "jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a command works with; passed down, never looked up again."""
+
+    home: Home
+    input_dir: Path
+    output_dir: Path
+    temp_dir: Path
+    device: str = "auto"
+    precision: str = "auto"
+    jobs: int = 4
+
+
+def resolve(
+    flags: Mapping[str, object] | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Settings:
+    """Settings from flags (None where not given), the environment, `comfykit.toml` and defaults.
+
+    Raises `UsageError` for a value that cannot be used, naming where it came from.
+    """
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    environment = os.environ if environment is None else environment
+    cwd = Path.cwd() if cwd is None else cwd
+    root, toml = _find_home(given, environment, cwd)
+    in_file = _read_file(toml) if toml else {}
+
+    def pick(name: str, default: object) -> tuple[object, str]:
+        variable = f"COMFYKIT_{name.upper()}"
+        if name in given:
+            return given[name], f"--{name.replace('_', '-')}"
+        if environment.get(variable):
+            return environment[variable], variable
+        if name in in_file:
+            value = in_file[name]
+            return (toml.parent / str(value) if toml and name in _PATHS else value), str(toml)
+        return default, "default"
+
+    def path(name: str, folder: str) -> Path:
+        value, _ = pick(name, root / folder)
+        return cwd / Path(str(value)).expanduser()
+
+    return Settings(
+        home=open_home(root),
+        input_dir=path("input_dir", "input"),
+        output_dir=path("output_dir", "output"),
+        temp_dir=root / "temp",
+        device=_one_of("device", DEVICES, *pick("device", "auto")),
+        precision=_one_of("precision", PRECISIONS, *pick("precision", "auto")),
+        jobs=_positive("jobs", *pick("jobs", 4)),
+    )
+
+
+def _find_home(
+    given: Mapping[str, object], environment: Mapping[str, str], cwd: Path
+) -> tuple[Path, Path | None]:
+    """The home, and its `comfykit.toml` where it has one."""
+    if "home" in given:
+        root = cwd / Path(str(given["home"])).expanduser()
+    elif environment.get("COMFYKIT_HOME"):
+        root = cwd / Path(environment["COMFYKIT_HOME"]).expanduser()
+    else:
+        folders = (cwd, *cwd.parents)
+        root = next((folder for folder in folders if (folder / FILE_NAME).is_file()), Path("~/comfykit").expanduser())
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"the home {root} is a file", hint="give --home a folder")
+    toml = root / FILE_NAME
+    return root, toml if toml.is_file() else None
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: {error}", hint="mend the file or move it away") from error
+    unknown = sorted(set(table) - set(_KEYS))
+    if unknown:
+        raise UsageError(f"{path}: unknown setting {unknown[0]!r}", hint=f"settings are {', '.join(_KEYS)}")
+    return table
+
+
+def _one_of(name: str, allowed: tuple[str, ...], value: object, source: str) -> str:
+    if value not in allowed:
+        raise UsageError(f"{name} {value!r} ({source}) is not one of {', '.join(allowed)}")
+    return str(value)
+
+
+def _positive(name: str, value: object, source: str) -> int:
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise UsageError(f"{name} {value!r} ({source}) is not a whole number above 0")
+    return number
