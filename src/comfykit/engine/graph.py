@@ -1,0 +1,90 @@
+"""The graph of a workflow: nodes by id, links between them.
+
+The API form is `{id: {"class_type": ..., "inputs": {...}, "_meta": {"title": ...}}}`. An input that is
+a list of two items, a node id and a slot number, is a link; a list that is meant as a value is
+wrapped as `{"__value__": [...]}`; anything else is a constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard
+
+Value = Any
+LITERAL = "__value__"
+
+
+def is_link(value: object) -> TypeGuard[list[Any]]:
+    """Whether an input's value is a link `[node id, slot]`."""
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and isinstance(value[1], int | float)
+        and not isinstance(value[1], bool)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node. `inputs` holds links and constants by name.
+
+    A node that another one expanded into has that one as `parent` and is shown to people as `display`.
+    """
+
+    id: str
+    class_type: str
+    inputs: Mapping[str, Value]
+    title: str = ""
+    parent: str | None = None
+    display: str = ""
+
+    def links(self) -> Iterator[tuple[str, str, int]]:
+        """(input name, source id, source slot) of every linked input."""
+        for name, value in self.inputs.items():
+            if is_link(value):
+                yield name, value[0], int(value[1])
+
+
+@dataclass(slots=True)
+class Graph:
+    """Nodes by id, in the order of the file. Expansion adds to it while it runs."""
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+
+    def __getitem__(self, node: str) -> Node:
+        return self.nodes[node]
+
+    def __contains__(self, node: object) -> bool:
+        return node in self.nodes
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes.values())
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def copy(self) -> Graph:
+        """The same nodes in a graph of their own."""
+        return Graph(dict(self.nodes))
+
+
+def graph_from_prompt(prompt: Mapping[str, Any]) -> Graph:
+    """A graph from the API form; the form itself is checked by `comfykit.workflow`.
+
+    A node without a class or with other inputs than a mapping is kept as it is: `validate` says so.
+    """
+    graph = Graph()
+    for key, entry in prompt.items():
+        meta = entry.get("_meta")
+        title = meta.get("title", "") if isinstance(meta, Mapping) else ""
+        inputs = entry.get("inputs")
+        graph.nodes[key] = Node(
+            id=key,
+            class_type=str(entry.get("class_type") or ""),
+            inputs=dict(inputs) if isinstance(inputs, Mapping) else {},
+            title=str(title),
+            display=key,
+        )
+    return graph

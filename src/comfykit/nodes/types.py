@@ -1,0 +1,33 @@
+"""The types that travel along links, as parameter and return types of nodes.
+
+They have ComfyUI's shapes, because custom nodes take them apart:
+
+    IMAGE         float tensor [batch, height, width, channels], 0 to 1
+    MASK          float tensor [batch, height, width], 0 to 1
+    LATENT        {"samples": tensor [batch, channels, height, width], and optionally
+                   "noise_mask": tensor, "batch_index": list of int}; unscaled, as the VAE gives it
+    CONDITIONING  list of [embedding tensor [batch, tokens, width], options]
+    MODEL, CLIP, VAE   the components of `comfykit.families`
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from torch import Tensor
+
+from comfykit.engine.define import Hidden, socket
+from comfykit.families.components import Autoencoder, DiffusionModel, TextEncoder
+from comfykit.nodes.context import NodeContext
+
+Image: TypeAlias = Annotated[Tensor, socket("IMAGE")]
+Mask: TypeAlias = Annotated[Tensor, socket("MASK")]
+Latent: TypeAlias = Annotated[dict[str, Any], socket("LATENT")]
+Conditioning: TypeAlias = Annotated[list[list[Any]], socket("CONDITIONING")]
+Model: TypeAlias = Annotated[DiffusionModel, socket("MODEL")]
+Clip: TypeAlias = Annotated[TextEncoder, socket("CLIP")]
+Vae: TypeAlias = Annotated[Autoencoder, socket("VAE")]
+
+Context: TypeAlias = Annotated[NodeContext, Hidden("CONTEXT")]
+Prompt: TypeAlias = Annotated[dict[str, Any] | None, Hidden("PROMPT")]
+ExtraPngInfo: TypeAlias = Annotated[dict[str, Any] | None, Hidden("EXTRA_PNGINFO")]
