@@ -75,6 +75,12 @@ class WorkflowError(ComfykitError):
     code = "workflow"
 
 
+class InvalidWorkflow(WorkflowError):
+    """A workflow that was read and cannot be run; `facts["problems"]` has every reason."""
+
+    code = "invalid_workflow"
+
+
 class NodeFailed(ComfykitError):
     """A node raised while it ran; `__cause__` is what it raised."""
 

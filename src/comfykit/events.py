@@ -95,6 +95,16 @@ class NodeProgress(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NodeBlocked(Event):
+    """A node was skipped because what feeds it was blocked with a message."""
+
+    node: str
+    class_type: str
+    title: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutputSaved(Event):
     """An output node showed or wrote something; `ui` is what ComfyUI's front end would be sent."""
 

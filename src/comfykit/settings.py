@@ -96,7 +96,9 @@ def _find_home(
         root = cwd / Path(environment["COMFYKIT_HOME"]).expanduser()
     else:
         folders = (cwd, *cwd.parents)
-        root = next((folder for folder in folders if (folder / FILE_NAME).is_file()), Path("~/comfykit").expanduser())
+        root = next(
+            (folder for folder in folders if (folder / FILE_NAME).is_file()), Path("~/comfykit").expanduser()
+        )
     if root.exists() and not root.is_dir():
         raise UsageError(f"the home {root} is a file", hint="give --home a folder")
     toml = root / FILE_NAME

@@ -13,11 +13,13 @@ docstring documents the node. The return type gives the outputs: one type or a t
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from comfykit.engine.schema import COMBO, Body, Input, Listing, NodeClass, OutputSlot
+from comfykit.engine.values import ExecutionBlocker, NodeOutput
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -85,7 +87,7 @@ def node(
         types = _outputs(function)
         names = tuple(output_names) or types
         flags = tuple(lists) or (False,) * len(types)
-        body = Body(function, needed)
+        body = Body(_in_a_tuple(function) if len(types) == 1 else function, needed)
         function.__node_class__ = NodeClass(  # type: ignore[attr-defined]
             name=name,
             bind=lambda: body,
@@ -98,6 +100,7 @@ def node(
             output_node=output,
             input_is_list=input_is_list,
             not_idempotent=not_idempotent,
+            asynchronous=inspect.iscoroutinefunction(function),
             fingerprint=fingerprint,
             check=check,
             module=function.__module__,
@@ -111,6 +114,27 @@ def node_class(function: object) -> NodeClass | None:
     """The node class that `@node` made of a function, None for other objects."""
     found = getattr(function, "__node_class__", None)
     return found if isinstance(found, NodeClass) else None
+
+
+def _in_a_tuple(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The engine takes a tuple of outputs; a function with one output returns just that."""
+
+    def wrap(result: Any) -> Any:
+        return result if isinstance(result, NodeOutput | ExecutionBlocker) else (result,)
+
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def run_async(**inputs: Any) -> Any:
+            return wrap(await function(**inputs))
+
+        return run_async
+
+    @functools.wraps(function)
+    def run(**inputs: Any) -> Any:
+        return wrap(function(**inputs))
+
+    return run
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[dict[str, Input], dict[str, str]]:

@@ -7,7 +7,7 @@ wrapped as `{"__value__": [...]}`; anything else is a constant.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -88,3 +88,44 @@ def graph_from_prompt(prompt: Mapping[str, Any]) -> Graph:
             display=key,
         )
     return graph
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """What some nodes need: `order` has sources before what they feed, `cycles` the loops that were met."""
+
+    order: list[str]
+    cycles: list[list[str]]
+
+
+def upstream(graph: Graph, roots: Iterable[str]) -> Upstream:
+    """Every node that `roots` depend on, themselves included, in linear time and without recursion.
+
+    Links to nodes that are not there are passed over.
+    """
+    order: list[str] = []
+    cycles: list[list[str]] = []
+    entered: set[str] = set()
+    left: set[str] = set()
+    for root in roots:
+        if root in entered:
+            continue
+        entered.add(root)
+        path = [(root, graph[root].links())]
+        while path:
+            node, links = path[-1]
+            for _, source, _ in links:
+                if source not in graph:
+                    continue
+                if source not in entered:
+                    entered.add(source)
+                    path.append((source, graph[source].links()))
+                    break
+                if source not in left:
+                    names = [step for step, _ in path]
+                    cycles.append([*names[names.index(source) :], source])
+            else:
+                left.add(node)
+                order.append(node)
+                path.pop()
+    return Upstream(order, cycles)

@@ -105,6 +105,7 @@ class NodeClass:
     output_node: bool = False
     input_is_list: bool = False
     not_idempotent: bool = False
+    asynchronous: bool = False
     fingerprint: Callable[..., Any] | None = None
     check: Callable[..., Any] | None = None
     module: str = ""

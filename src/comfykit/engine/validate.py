@@ -1,0 +1,328 @@
+"""Every problem of a workflow at once, before anything runs.
+
+Types of problems are ComfyUI's. Of the whole workflow: `invalid_prompt` (a node class that is not
+there), `prompt_no_outputs`, `prompt_outputs_failed_validation`. Of a node: `required_input_missing`,
+`bad_linked_input`, `return_type_mismatch`, `invalid_input_type`, `value_smaller_than_min`,
+`value_bigger_than_max`, `value_not_in_list`, `custom_validation_failed`,
+`exception_during_validation`, `graph.DependencyCycleError`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from comfykit.engine.graph import LITERAL, Graph, Node, is_link, upstream
+from comfykit.engine.registry import Registry
+from comfykit.engine.schema import COMBO, Environment, Input, Listing, Missing, NodeClass, types_match
+
+MOST_CHOICES_SHOWN = 20
+CASTS: Mapping[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong; `node` is None when it concerns the whole workflow."""
+
+    type: str
+    message: str
+    node: str | None = None
+    class_type: str = ""
+    title: str = ""
+    input: str | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        if self.node is None:
+            return self.message
+        name = f" {self.title!r}" if self.title and self.title != self.class_type else ""
+        return f"node {self.node} ({self.class_type}{name}): {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A workflow that was checked: constants in their types, outputs that can run, what is wrong.
+
+    `error` is the type of what stops the whole workflow, None when at least one output can run.
+    """
+
+    graph: Graph
+    outputs: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    error: str | None = None
+
+
+def validate(graph: Graph, registry: Registry, environment: Environment) -> Checked:
+    """Check every node that an output needs. Linear in nodes and links; raises nothing."""
+    unknown = [_unknown_class(node, registry) for node in graph if node.class_type not in registry]
+    known = [node for node in graph if node.class_type in registry]
+    outputs = [node.id for node in known if registry[node.class_type].output_node]
+    needed = upstream(graph, outputs)
+    inspector = _Inspector(graph, registry, environment)
+    found = inspector.inspect(needed.order)
+    problems = [*unknown, *(_cycle(graph, loop) for loop in needed.cycles), *found]
+    if unknown:
+        return Checked(inspector.graph, (), tuple(problems), "invalid_prompt")
+    if not outputs:
+        none = Problem(
+            "prompt_no_outputs",
+            "the workflow has no output node, so nothing would be made",
+            hint="end it with a node that keeps something, such as SaveImage",
+        )
+        return Checked(inspector.graph, (), (none, *problems), "prompt_no_outputs")
+    broken = {problem.node for problem in problems}
+    good = _unbroken(graph, needed.order, outputs, broken)
+    return Checked(
+        inspector.graph, good, tuple(problems), None if good else "prompt_outputs_failed_validation"
+    )
+
+
+def _unknown_class(node: Node, registry: Registry) -> Problem:
+    if not node.class_type:
+        return Problem("invalid_prompt", f"node {node.id} has no class_type", node.id, title=node.title)
+    near = registry.nearest(node.class_type)
+    return Problem(
+        "invalid_prompt",
+        f"there is no node class {node.class_type!r}",
+        node.id,
+        node.class_type,
+        node.title,
+        hint=f"did you mean {_either(near)}?" if near else "it may come with a custom node pack",
+    )
+
+
+def _cycle(graph: Graph, loop: Sequence[str]) -> Problem:
+    node = graph[loop[0]]
+    shown = [*loop[:9], "...", loop[-1]] if len(loop) > 10 else loop
+    return Problem(
+        "graph.DependencyCycleError",
+        f"it depends on its own output: {' <- '.join(shown)}",
+        node.id,
+        node.class_type,
+        node.title,
+    )
+
+
+def _unbroken(
+    graph: Graph, order: Sequence[str], outputs: Sequence[str], broken: set[str | None]
+) -> tuple[str, ...]:
+    """Outputs that no broken node feeds."""
+    bad = set(broken)
+    for node in order:
+        if any(source in bad for _, source, _ in graph[node].links()):
+            bad.add(node)
+    return tuple(node for node in outputs if node not in bad)
+
+
+class _Inspector:
+    """Checks nodes one by one; `graph` is the same graph with constants cast to their types."""
+
+    def __init__(self, graph: Graph, registry: Registry, environment: Environment) -> None:
+        self.graph = graph.copy()
+        self._registry = registry
+        self._environment = environment
+        self._listed: dict[Listing, Sequence[Any]] = {}
+
+    def inspect(self, order: Sequence[str]) -> list[Problem]:
+        problems: list[Problem] = []
+        for key in order:
+            node = self.graph[key]
+            entry = self._registry.get(node.class_type)
+            if entry is not None:
+                problems.extend(
+                    dataclasses.replace(problem, node=node.id, class_type=node.class_type, title=node.title)
+                    for problem in self._node(node, entry)
+                )
+        return problems
+
+    def _node(self, node: Node, entry: NodeClass) -> Iterator[Problem]:
+        asked = _Asked.of(entry.check)
+        inputs = dict(node.inputs)
+        clean = True
+        for name, spec in entry.inputs.items():
+            for problem in self._input(node, inputs, name, spec, asked):
+                clean = False
+                yield problem
+        self.graph.nodes[node.id] = dataclasses.replace(node, inputs=inputs)
+        if entry.check is not None and clean:
+            yield from self._custom(entry.check, asked, inputs)
+
+    def _input(
+        self, node: Node, inputs: dict[str, Any], name: str, spec: Input, asked: _Asked
+    ) -> Iterator[Problem]:
+        if name not in inputs:
+            if spec.required:
+                yield _input_missing(node, name, spec, self._registry[node.class_type])
+        elif is_link(inputs[name]):
+            yield from self._link(inputs[name], name, spec, asked)
+        else:
+            yield from self._constant(inputs, name, spec, exempt=asked.names(name))
+
+    def _link(self, link: Sequence[Any], name: str, spec: Input, asked: _Asked) -> Iterator[Problem]:
+        source, slot = link[0], link[1]
+        if source not in self.graph:
+            near = difflib.get_close_matches(source, self.graph.nodes, n=2)
+            hint = f"did you mean {_either(near)}?" if near else None
+            yield Problem(
+                "bad_linked_input",
+                f"input {name!r} is linked to node {source!r}, which is not there",
+                input=name,
+                hint=hint,
+            )
+            return
+        feeding = self._registry.get(self.graph[source].class_type)
+        if feeding is None:
+            return  # said already: its class is not there
+        if not 0 <= slot < len(feeding.outputs) or slot != int(slot):
+            yield Problem(
+                "bad_linked_input",
+                f"input {name!r} is linked to output {slot} of node {source} ({feeding.name}), "
+                f"which has {len(feeding.outputs)} outputs, counted from 0",
+                input=name,
+            )
+            return
+        given = feeding.outputs[int(slot)].type
+        if not types_match(given, spec.type) and not asked.types:
+            yield Problem(
+                "return_type_mismatch",
+                f"input {name!r} takes {spec.type}, but is linked to {given} "
+                f"of node {source} ({feeding.name})",
+                input=name,
+            )
+
+    def _constant(self, inputs: dict[str, Any], name: str, spec: Input, *, exempt: bool) -> Iterator[Problem]:
+        value = inputs[name]
+        if isinstance(value, dict) and LITERAL in value:
+            value = inputs[name] = value[LITERAL]
+        if spec.socket_only:
+            yield Problem(
+                "invalid_input_type",
+                f"input {name!r} takes a link to {spec.type}, not {_shown(value)}",
+                input=name,
+            )
+            return
+        cast = CASTS.get(str(spec.type))
+        if cast is not None:
+            try:
+                value = inputs[name] = cast(value)
+            except (TypeError, ValueError, OverflowError):
+                yield Problem(
+                    "invalid_input_type", f"input {name!r} takes {spec.type}, not {_shown(value)}", input=name
+                )
+                return
+        if not exempt:
+            yield from self._range(value, name, spec)
+            yield from self._choice(value, name, spec)
+
+    def _range(self, value: Any, name: str, spec: Input) -> Iterator[Problem]:
+        if spec.minimum is not None and value < spec.minimum:
+            yield Problem(
+                "value_smaller_than_min",
+                f"input {name!r} is {value}, the least is {spec.minimum}",
+                input=name,
+            )
+        if spec.maximum is not None and value > spec.maximum:
+            yield Problem(
+                "value_bigger_than_max", f"input {name!r} is {value}, the most is {spec.maximum}", input=name
+            )
+
+    def _choice(self, value: Any, name: str, spec: Input) -> Iterator[Problem]:
+        allowed = self._allowed(spec)
+        if spec.type != COMBO or allowed is None or value in allowed:
+            return
+        if isinstance(spec.choices, Listing) and isinstance(value, str):
+            missing = self._environment.missing(spec.choices.folder, value)
+        else:
+            missing = _not_in(value, allowed)
+        yield Problem(
+            "value_not_in_list", f"input {name!r}: {missing.message}", input=name, hint=missing.hint
+        )
+
+    def _allowed(self, spec: Input) -> Sequence[Any] | None:
+        """Folders are listed once for a workflow, however many nodes name their files."""
+        if not isinstance(spec.choices, Listing):
+            return spec.choices
+        if spec.choices not in self._listed:
+            self._listed[spec.choices] = frozenset(spec.allowed(self._environment) or ())  # type: ignore[assignment]
+        return self._listed[spec.choices]
+
+    def _custom(
+        self, check: Callable[..., Any], asked: _Asked, inputs: Mapping[str, Any]
+    ) -> Iterator[Problem]:
+        given = {
+            name: None if is_link(value) else value for name, value in inputs.items() if asked.names(name)
+        }
+        if asked.types:
+            given["input_types"] = {
+                name: self._registry[self.graph[value[0]].class_type].outputs[int(value[1])].type
+                for name, value in inputs.items()
+                if is_link(value)
+            }
+        try:
+            answer = check(**given)
+        except Exception as error:  # noqa: BLE001  (a stranger's code)
+            yield Problem("exception_during_validation", f"its check failed: {type(error).__name__}: {error}")
+            return
+        if answer is not True:
+            said = f": {answer}" if isinstance(answer, str) else ""
+            yield Problem("custom_validation_failed", f"the node refuses its inputs{said}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a node's own check has parameters for."""
+
+    parameters: frozenset[str] = frozenset()
+    everything: bool = False
+
+    @staticmethod
+    def of(check: Callable[..., Any] | None) -> _Asked:
+        if check is None:
+            return _Asked()
+        parameters = inspect.signature(check).parameters.values()
+        return _Asked(
+            frozenset(
+                parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD
+            ),
+            any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters),
+        )
+
+    def names(self, name: str) -> bool:
+        """Whether the check looks at this input, which exempts it from range and choices."""
+        return self.everything or name in self.parameters
+
+    @property
+    def types(self) -> bool:
+        """Whether the check looks at the types of links itself."""
+        return "input_types" in self.parameters
+
+
+def _input_missing(node: Node, name: str, spec: Input, entry: NodeClass) -> Problem:
+    unknown = [given for given in node.inputs if given not in entry.inputs]
+    near = difflib.get_close_matches(name, unknown, n=1, cutoff=0.6)
+    hint = f"it is given {near[0]!r}, which it does not know" if near else None
+    return Problem(
+        "required_input_missing", f"input {name!r} ({spec.type}) is missing", input=name, hint=hint
+    )
+
+
+def _not_in(value: Any, allowed: Sequence[Any]) -> Missing:
+    near = difflib.get_close_matches(str(value), [str(choice) for choice in allowed], n=3, cutoff=0.5)
+    if near:
+        return Missing(f"{_shown(value)} is not one of its choices", f"did you mean {_either(near)}?")
+    if len(allowed) > MOST_CHOICES_SHOWN:
+        return Missing(f"{_shown(value)} is not one of its {len(allowed)} choices")
+    return Missing(f"{_shown(value)} is not one of {', '.join(map(str, allowed))}")
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(repr(name) for name in names)
+
+
+def _shown(value: Any) -> str:
+    said = repr(value)
+    return said if len(said) <= 60 else f"{said[:57]}..."
