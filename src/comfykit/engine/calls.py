@@ -53,6 +53,9 @@ def calls(entry: NodeClass, values: Mapping[str, list[Any]]) -> Iterator[dict[st
         yield dict(values)
         return
     longest = max((len(items) for items in values.values()), default=1)
+    for name, items in values.items():
+        if longest and not items:
+            raise ValueError(f"input {name!r} got an empty list")
     for index in range(longest):
         yield {name: items[min(index, len(items) - 1)] for name, items in values.items()}
 

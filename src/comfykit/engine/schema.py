@@ -56,7 +56,7 @@ class Input:
     lazy: bool = False  # evaluated only when the node asks for it
     raw_link: bool = False  # the node gets the link itself, not what it leads to
     socket_only: bool = False  # takes no constant
-    options: Mapping[str, Any] = field(default_factory=dict)  # what only a front end uses
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)  # what only a front end uses
 
     def allowed(self, environment: Environment) -> Sequence[Any] | None:
         """The choices of a combo on this machine; None for other types."""
