@@ -1,0 +1,160 @@
+"""The text transformer of CLIP.
+
+"Learning Transferable Visual Models From Natural Language Supervision" (Radford et al. 2021), section
+2.4. Names of the parameters are those of the checkpoints after `text_model.`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Activation = Literal["quick_gelu", "gelu"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClipTextConfig:
+    """The shape of a text encoder; the defaults are those of CLIP ViT-L/14, which SD 1.x uses."""
+
+    width: int = 768
+    heads: int = 12
+    layers: int = 12
+    mlp_width: int = 3072
+    vocabulary: int = 49408
+    positions: int = 77
+    activation: Activation = "quick_gelu"
+
+
+class Linear(nn.Linear):
+    """Computes in the type of its input, whatever type the weights are stored in."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., in] -> [..., out]."""
+        return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
+
+
+class LayerNorm(nn.LayerNorm):
+    """Computes in the type of its input, whatever type the weights are stored in."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., width] -> the same."""
+        return F.layer_norm(
+            x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps
+        )
+
+
+class Embeddings(nn.Module):
+    """Tokens and their positions to vectors."""
+
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__()
+        self.token_embedding = nn.Embedding(config.vocabulary, config.width)
+        self.position_embedding = nn.Embedding(config.positions, config.width)
+
+
+class Attention(nn.Module):
+    """Self-attention in which a token sees itself and what stands before it."""
+
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.q_proj = Linear(config.width, config.width)
+        self.k_proj = Linear(config.width, config.width)
+        self.v_proj = Linear(config.width, config.width)
+        self.out_proj = Linear(config.width, config.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, T, width] -> the same."""
+        q, k, v = (
+            projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for projection in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        out: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
+        return out
+
+
+class MLP(nn.Module):
+    """Two layers with an activation between: [..., width] -> the same."""
+
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__()
+        self.activation = quick_gelu if config.activation == "quick_gelu" else F.gelu
+        self.fc1 = Linear(config.width, config.mlp_width)
+        self.fc2 = Linear(config.mlp_width, config.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Every token by itself."""
+        out: Tensor = self.fc2(self.activation(self.fc1(x)))
+        return out
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """`x * sigmoid(1.702 x)`: "Gaussian Error Linear Units" (Hendrycks and Gimpel 2016), section 2."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+class Layer(nn.Module):
+    """Attention, then the MLP, each on its own layer norm and added to `x`."""
+
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__()
+        self.layer_norm1 = LayerNorm(config.width)
+        self.self_attn = Attention(config)
+        self.layer_norm2 = LayerNorm(config.width)
+        self.mlp = MLP(config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, T, width] -> the same."""
+        x = x + self.self_attn(self.layer_norm1(x))
+        out: Tensor = x + self.mlp(self.layer_norm2(x))
+        return out
+
+
+class Encoder(nn.Module):
+    """The layers, first to last."""
+
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+
+
+class ClipText(nn.Module):
+    """Token ids [B, T] to the hidden states of every layer, in float32.
+
+    Weights may be stored in half precision: each is widened while it is used.
+    """
+
+    def __init__(self, config: ClipTextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config)
+        self.encoder = Encoder(config)
+        self.final_layer_norm = LayerNorm(config.width)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.embeddings.token_embedding.weight.device
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Vectors [B, T, width] of token ids [B, T], positions not yet added."""
+        vectors: Tensor = self.embeddings.token_embedding(ids)
+        return vectors.float()
+
+    def forward(self, vectors: Tensor) -> list[Tensor]:
+        """Hidden states [B, T, width] behind each layer, not normed, from the vectors of `embed`.
+
+        T is at most `config.positions`.
+        """
+        positions = self.embeddings.position_embedding.weight[: vectors.shape[1]]
+        x = vectors + positions.to(vectors.dtype)
+        hidden = []
+        for layer in self.encoder.layers:
+            x = layer(x)
+            hidden.append(x)
+        return hidden
