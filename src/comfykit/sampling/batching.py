@@ -1,0 +1,66 @@
+"""Which conditionings are evaluated together: one call of the network for as many as fit side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from comfykit.sampling.conditioning import PlacedCond
+from comfykit.sampling.denoiser import Predict
+
+MOST_REPEATS = 4
+"""Prompts of several lengths go together while none has to be repeated more often than this."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CondBatch:
+    """Conditionings for one call: `context` and `extra` hold their inputs, one after the other."""
+
+    members: tuple[PlacedCond, ...]
+    context: Tensor
+    extra: Mapping[str, Tensor]
+
+    def evaluate(self, predict: Predict, x: Tensor, sigma: Tensor) -> Sequence[Tensor]:
+        """Prediction of x0 in each member's region, from x [batch, channels, ...] and sigma [batch]."""
+        inputs = torch.cat([x[member.region] for member in self.members])
+        predicted = predict(inputs, sigma.repeat(len(self.members)), self.context, self.extra)
+        return predicted.chunk(len(self.members))
+
+
+def make_batches(conds: Sequence[PlacedCond], max_rows: int | None = None) -> list[CondBatch]:
+    """Distribute conditionings over calls of at most `max_rows` rows, at least one conditioning each."""
+    groups: list[list[PlacedCond]] = []
+    for cond in conds:
+        for group in groups:
+            rows = (len(group) + 1) * cond.cond.embedding.shape[0]
+            if (max_rows is None or rows <= max_rows) and _fits(cond, group):
+                group.append(cond)
+                break
+        else:
+            groups.append([cond])
+    return [_joined(group) for group in groups]
+
+
+def _fits(cond: PlacedCond, group: Sequence[PlacedCond]) -> bool:
+    lengths = [member.cond.embedding.shape[1] for member in (cond, *group)]
+    return _shapes(cond) == _shapes(group[0]) and math.lcm(*lengths) <= MOST_REPEATS * min(lengths)
+
+
+def _shapes(placed: PlacedCond) -> object:
+    """What must be equal for two conditionings to be rows of one batch."""
+    extra = {name: value.shape for name, value in placed.cond.model_inputs.items()}
+    spans = [span.stop - span.start for span in placed.region[2:]]
+    return placed.cond.embedding.shape[0], placed.cond.embedding.shape[2:], spans, extra
+
+
+def _joined(group: Sequence[PlacedCond]) -> CondBatch:
+    conds = [member.cond for member in group]
+    # Attention over a prompt that is repeated whole gives what it gives over the prompt once.
+    tokens = math.lcm(*(cond.embedding.shape[1] for cond in conds))
+    context = torch.cat([cond.embedding.repeat(1, tokens // cond.embedding.shape[1], 1) for cond in conds])
+    extra = {name: torch.cat([cond.model_inputs[name] for cond in conds]) for name in conds[0].model_inputs}
+    return CondBatch(tuple(group), context, extra)
