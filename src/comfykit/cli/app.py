@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from comfykit.cli import doctor, install_models
+from comfykit.cli import doctor, install_models, run
 from comfykit.cli.errors import exit_code, explain
 from comfykit.cli.output import Output
 
@@ -29,6 +29,7 @@ def build() -> typer.Typer:
     app.callback()(_root)
     app.command("install-models")(install_models.command)
     app.command("doctor")(doctor.command)
+    app.command("run")(run.command)
     return app
 
 

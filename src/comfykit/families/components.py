@@ -1,0 +1,99 @@
+"""MODEL, CLIP and VAE: what a loader gives and other nodes take.
+
+Each joins a network, whose weights stay mapped from their file until they are used, with what its
+family says. They are values: a changed one is a copy that shares the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from comfykit.families.family import Family
+from comfykit.memory import Residency
+from comfykit.models.unet import UNet
+from comfykit.models.vae import AutoencoderKL
+from comfykit.sampling.denoiser import Predict
+from comfykit.sampling.noise_levels import NoiseLevels
+from comfykit.text.chunks import FindEmbedding, no_embeddings, tokenize
+from comfykit.text.clip import ClipEncoder, EncodedPrompt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DiffusionModel:
+    """MODEL: predicts clean latents."""
+
+    network: UNet
+    family: Family
+    levels: NoiseLevels
+
+    def predictor(self, residency: Residency) -> Predict:
+        """The network on its device, as sampling sees it: x in the model's scale to a prediction of x0."""
+        residency.place_part(self.network, "unet")
+        network, levels, parametrization = self.network, self.levels, self.family.parametrization
+
+        def predict(x: Tensor, sigma: Tensor, context: Tensor, extra: Mapping[str, Tensor]) -> Tensor:
+            given = parametrization.scale_input(sigma, x)
+            output = network(given, levels.timestep(sigma), context, **extra)
+            return parametrization.denoised(sigma, output, x)
+
+        return predict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextEncoder:
+    """CLIP: turns prompts into what a diffusion model is conditioned on.
+
+    `layer` counts from the end: -1 is the last layer.
+    """
+
+    encoder: ClipEncoder
+    layer: int = -1
+
+    def with_layer(self, layer: int) -> TextEncoder:
+        """The same encoder, read at another layer ("clip skip")."""
+        return replace(self, layer=layer)
+
+    @property
+    def width(self) -> int:
+        """Length of a token's vector, which textual inversions must have."""
+        return self.encoder.network.config.width
+
+    def encode(
+        self, prompt: str, residency: Residency, find_embedding: FindEmbedding = no_embeddings
+    ) -> EncodedPrompt:
+        """Embed a prompt; weights and `embedding:name` as described in `comfykit.text`."""
+        network = self.encoder.network
+        # Kept in the type of its weights: it computes in float32 whatever that is.
+        residency.place(network, residency.device, next(network.parameters()).dtype)
+        return self.encoder.encode(tokenize(prompt, self.encoder.tokenizer, find_embedding), skip=self.layer)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Autoencoder:
+    """VAE: pictures [batch, height, width, 3] in 0 to 1 to latents [batch, channels, h, w] and back."""
+
+    network: AutoencoderKL
+
+    def encode(self, pixels: Tensor, residency: Residency) -> Tensor:
+        """Latents of pictures, in the VAE's own scale, as float32 on the CPU.
+
+        Sides that are no multiple of the VAE's factor lose their margins; channels after the third are
+        left out.
+        """
+        residency.place_part(self.network, "vae")
+        factor = self.network.config.downscale
+        height, width = (side // factor * factor for side in pixels.shape[1:3])
+        top, left = ((side % factor) // 2 for side in pixels.shape[1:3])
+        cropped = pixels[:, top : top + height, left : left + width, :3].movedim(-1, 1)
+        mean, _ = self.network.encode((cropped * 2.0 - 1.0).to(residency.device))
+        return mean.float().cpu()
+
+    def decode(self, latent: Tensor, residency: Residency) -> Tensor:
+        """Pictures of latents in the VAE's own scale, as float32 on the CPU."""
+        residency.place_part(self.network, "vae")
+        pixels = self.network.decode(latent.to(residency.device, torch.float32))
+        return ((pixels + 1.0) / 2.0).clamp(0.0, 1.0).movedim(1, -1).cpu()
