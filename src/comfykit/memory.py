@@ -1,0 +1,241 @@
+"""Where networks compute and in which type, and which of them are there.
+
+Weights files are mapped into memory. A network that computes in the type of its file, on the CPU, reads
+the mapped bytes themselves; any other gets a copy, converted tensor by tensor, and gives it up again when
+the room is needed: the mapped tensors stay, to go back to.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+from comfykit.errors import UsageError
+
+Part: TypeAlias = Literal["unet", "vae", "text"]
+
+_FORCED = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+# What CPUs that multiply bfloat16 call it, in PyTorch's words and the Linux kernel's.
+_BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
+
+# Left free for what a step computes with: activations, attention, the runtime's own.
+HEADROOM = 1 << 30
+
+
+def choose_device(setting: str) -> torch.device:
+    """The device for `auto`, `cpu` or `cuda`; `auto` is CUDA where PyTorch finds it, else the CPU.
+
+    Raises `UsageError` where CUDA is asked for and not there, saying why.
+    """
+    if setting == "cuda" and not torch.cuda.is_available():
+        built_without = torch.version.cuda is None and torch.version.hip is None
+        why = (
+            f"PyTorch {torch.__version__} is built without CUDA"
+            if built_without
+            else "PyTorch finds no usable GPU or driver"
+        )
+        raise UsageError(
+            f"device 'cuda' cannot be used: {why}", hint="run 'comfykit doctor', or use --device cpu"
+        )
+    if setting == "cuda" or (setting == "auto" and torch.cuda.is_available()):
+        return torch.device("cuda", torch.cuda.current_device())
+    if setting in ("auto", "cpu"):
+        return torch.device("cpu")
+    raise UsageError(f"device {setting!r} is not one of auto, cpu, cuda")
+
+
+def choose_dtype(precision: str, device: torch.device, part: Part) -> torch.dtype:
+    """The type that a part computes in for `auto`, `fp32`, `fp16` or `bf16` on a device.
+
+    `auto` takes half precision for the U-Net where the device has arithmetic for it. On a CPU the
+    autoencoder stays in float32, as bfloat16 moves pixels by 1 of 255 in the mean; on a GPU it never
+    takes float16, asked or not, where its activations can overflow.
+
+    Raises `UsageError` for fp16 on a CPU.
+    """
+    if precision not in ("auto", *_FORCED):
+        raise UsageError(f"precision {precision!r} is not one of auto, {', '.join(_FORCED)}")
+    if device.type == "cpu":
+        return _cpu_dtype(precision, part)
+    if part == "vae" and precision in ("auto", "fp16"):
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float32
+    return _FORCED.get(precision, torch.float16)
+
+
+def _cpu_dtype(precision: str, part: Part) -> torch.dtype:
+    if precision == "fp16":
+        raise UsageError(
+            "fp16 cannot be used on a CPU: it would compute several times slower than fp32",
+            hint="use --precision auto; fp16 files load with every precision",
+        )
+    if precision == "auto":
+        return torch.bfloat16 if part == "unet" and cpu_has_bfloat16() else torch.float32
+    return _FORCED[precision]
+
+
+@functools.cache
+def cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware (AVX512-BF16, AMX, ARMv8.6 BF16)."""
+    if hasattr(torch.cpu, "get_capabilities"):  # newer than the oldest PyTorch that comfykit runs on
+        capabilities = torch.cpu.get_capabilities()
+        return any(bool(capabilities.get(name)) for name in _BFLOAT16_FLAGS)
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file():
+        return False
+    words = set(cpuinfo.read_text(encoding="utf-8", errors="replace").split())
+    return not words.isdisjoint(_BFLOAT16_FLAGS)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that a device could still give: on a GPU with what PyTorch holds there unused."""
+    if device.type == "cpu":
+        return int(psutil.virtual_memory().available)
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+@dataclass(slots=True)
+class _Resident:
+    """A placed module: its device and type, and the tensors that copies stand in for."""
+
+    device: torch.device
+    dtype: torch.dtype
+    sources: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Residency:
+    """Places modules on the device that settings ask for, and remembers which it may send back.
+
+    `device` and `precision` are those of the settings; `free` tells the free bytes of a device.
+    """
+
+    def __init__(
+        self,
+        device: str = "auto",
+        precision: str = "auto",
+        free: Callable[[torch.device], int] = free_memory,
+    ) -> None:
+        self.device = choose_device(device)
+        self._precision = precision
+        self._free = free
+        # From the least recently to the most recently placed; a module that nobody holds any more drops out.
+        self._residents: weakref.WeakKeyDictionary[nn.Module, _Resident] = weakref.WeakKeyDictionary()
+
+    def dtype(self, part: Part) -> torch.dtype:
+        """The type that a part computes in here."""
+        return choose_dtype(self._precision, self.device, part)
+
+    def place_part(self, module: nn.Module, part: Part) -> None:
+        """Place a module where, and in the type in which, its part computes."""
+        # The autoencoder is nearly all convolutions: that layout makes it a fifth faster on a CPU.
+        self.place(module, self.device, self.dtype(part), channels_last=part == "vae")
+
+    def place(
+        self, module: nn.Module, device: torch.device, dtype: torch.dtype, *, channels_last: bool = False
+    ) -> None:
+        """Make a module ready to compute on a device in a type; does nothing where it is.
+
+        Tensors that fit as they are stay those of the file. Those that do not are copied one by one,
+        convolutions channels-last, as half precision runs best; `channels_last` asks for such copies of
+        all convolutions. Modules placed longest ago make room where memory is short.
+        """
+        resident = self._residents.pop(module, None)
+        if resident is not None and (resident.device, resident.dtype) != (device, dtype):
+            _restore(module, resident)
+            resident = None
+        if resident is None:
+            self.make_room(_copied_bytes(module, device, dtype, channels_last), device)
+            resident = _Resident(device, dtype)
+            try:
+                # Tensors made in inference mode could never be used outside it.
+                with torch.inference_mode(False):
+                    _copy(module, resident, channels_last)
+            except BaseException:
+                _restore(module, resident)
+                raise
+        self._residents[module] = resident
+
+    def make_room(self, size: int, device: torch.device | None = None) -> None:
+        """Unload modules, those placed longest ago first, until `size` bytes and some headroom are free."""
+        device = self.device if device is None else device
+        for module, resident in list(self._residents.items()):
+            if self._free(device) >= size + HEADROOM:
+                return
+            if resident.device == device and resident.sources:
+                self.unload(module)
+
+    def unload(self, module: nn.Module) -> None:
+        """Give a module its file's tensors back, and the device the memory of the copies."""
+        resident = self._residents.pop(module, None)
+        if resident is None:
+            return
+        _restore(module, resident)
+        if resident.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def clear(self) -> None:
+        """Unload everything."""
+        for module in list(self._residents):
+            self.unload(module)
+
+    def resident_bytes(self, device: torch.device | None = None) -> int:
+        """Bytes of the copies that placed modules hold on a device."""
+        device = self.device if device is None else device
+        return sum(
+            tensor.nbytes
+            for module, resident in self._residents.items()
+            for name, tensor in _tensors(module)
+            if resident.device == device and name in resident.sources
+        )
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+def _target(
+    tensor: Tensor, device: torch.device, dtype: torch.dtype, channels_last: bool
+) -> tuple[torch.dtype, torch.memory_format]:
+    """Type and layout that a tensor should have; whole numbers keep their type."""
+    wanted = dtype if tensor.is_floating_point() else tensor.dtype
+    moves = tensor.device != device or tensor.dtype != wanted
+    convolution = tensor.dim() == 4 and (moves or channels_last)
+    return wanted, torch.channels_last if convolution else torch.preserve_format
+
+
+def _copy(module: nn.Module, resident: _Resident, channels_last: bool) -> None:
+    for name, tensor in _tensors(module):
+        dtype, layout = _target(tensor, resident.device, resident.dtype, channels_last)
+        copy = tensor.detach().to(resident.device, dtype, memory_format=layout)
+        if copy.data_ptr() != tensor.data_ptr():
+            resident.sources[name] = tensor.detach()
+            tensor.data = copy
+
+
+def _restore(module: nn.Module, resident: _Resident) -> None:
+    for name, tensor in _tensors(module):
+        if name in resident.sources:
+            tensor.data = resident.sources[name]
+    resident.sources.clear()
+
+
+def _copied_bytes(module: nn.Module, device: torch.device, dtype: torch.dtype, channels_last: bool) -> int:
+    """Bytes that copies of a module will take."""
+    total = 0
+    for _, tensor in _tensors(module):
+        wanted, layout = _target(tensor, device, dtype, channels_last)
+        stays = tensor.device == device and tensor.dtype == wanted
+        if not stays or not (layout is torch.preserve_format or tensor.is_contiguous(memory_format=layout)):
+            total += tensor.numel() * wanted.itemsize
+    return total

@@ -1,0 +1,1 @@
+"""Networks, one per file, whose parameter names are those of the published files."""
