@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,8 +78,12 @@ class Home:
         """Names of the weights files of a kind, relative to its folder, `/` between parts, sorted."""
         found: set[str] = set()
         for folder in self.folders(kind):
-            found.update(_files_below(folder))
-        return sorted(found, key=str.casefold)
+            found.update(
+                path.relative_to(folder).as_posix()
+                for path in files_below(folder)
+                if path.suffix.lower() in WEIGHT_SUFFIXES
+            )
+        return sorted(found, key=lambda name: (name.casefold(), name))
 
     def find(self, kind: str, name: str) -> Path:
         """Path of the weights file `name` of a kind.
@@ -117,6 +121,16 @@ class Home:
         )
 
 
+def expand(path: str) -> Path:
+    """A path with `~` and `~user` resolved; raises `UsageError` where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            f"{path}: the home folder of the user is not known", hint="write the path without '~'"
+        ) from error
+
+
 def open_home(root: Path) -> Home:
     """The home at `root`, with what its `extra_model_paths.yaml` adds; nothing is created."""
     root = Path(os.path.abspath(root))  # noqa: PTH100  (resolve() would follow links: a home may be one)
@@ -124,19 +138,36 @@ def open_home(root: Path) -> Home:
     return Home(root, _read_extra_paths(listing) if listing.is_file() else {})
 
 
-def _files_below(folder: Path) -> Iterator[str]:
-    """Weights files below a folder; links are followed, as models often live on another disk."""
-    seen: set[str] = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:  # a link that leads back up
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in files:
-            if Path(name).suffix.lower() in WEIGHT_SUFFIXES:
-                yield (Path(place) / name).relative_to(folder).as_posix()
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, outside hidden folders.
+
+    Links are followed, as models often live on another disk: a folder that two links lead to is listed
+    under both, one that leads back up is not entered, and a link to nothing is no file.
+    """
+    yield from _walk(folder, frozenset())
+
+
+def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:  # not there, or not ours to read
+        return
+    for entry in entries:
+        if _leads_to(entry.is_file):
+            yield folder / entry.name
+        elif _leads_to(entry.is_dir) and not entry.name.startswith("."):
+            yield from _walk(folder / entry.name, above | {real})
+
+
+def _leads_to(question: Callable[[], bool]) -> bool:
+    """Ask an entry; a link into a folder that is not ours to enter leads nowhere."""
+    try:
+        return question()
+    except OSError:
+        return False
 
 
 def _read_extra_paths(path: Path) -> dict[str, tuple[Path, ...]]:
@@ -149,6 +180,8 @@ def _read_extra_paths(path: Path) -> dict[str, tuple[Path, ...]]:
 
     try:
         sections = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", hint="make it readable or move it away") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not YAML ({error})", hint="mend the file or move it away") from error
     if not isinstance(sections, dict):
@@ -159,13 +192,17 @@ def _read_extra_paths(path: Path) -> dict[str, tuple[Path, ...]]:
             continue
         if not isinstance(section, dict):
             raise UsageError(f"{path}: section {name!r} should map kinds to paths")
-        base = path.parent / Path(str(section.get("base_path", ""))).expanduser()
+        base = path.parent / expand(str(section.get("base_path") or ""))
         for kind, places in section.items():
             if kind in ("base_path", "is_default") or places is None:
                 continue
-            for place in str(places).splitlines():
-                if place.strip():
-                    found.setdefault(canonical_kind(str(kind)), []).append(
-                        base / Path(place.strip()).expanduser()
-                    )
+            if not isinstance(places, str):
+                raise UsageError(
+                    f"{path}: {kind!r} in section {name!r} should be a path, found {places!r}",
+                    hint="several paths go one on a line, under 'kind: |'",
+                )
+            lines = (place.strip() for place in places.splitlines())
+            found.setdefault(canonical_kind(str(kind)), []).extend(
+                base / expand(line) for line in lines if line
+            )
     return {kind: tuple(places) for kind, places in found.items()}

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comfykit.errors import UsageError
-from comfykit.home import Home, open_home
+from comfykit.home import Home, expand, open_home
 
 FILE_NAME = "comfykit.toml"
 DEVICES = ("auto", "cpu", "cuda")
@@ -68,12 +68,12 @@ def resolve(
             return environment[variable], variable
         if name in in_file:
             value = in_file[name]
-            return (toml.parent / str(value) if toml and name in _PATHS else value), str(toml)
+            return (toml.parent / expand(str(value)) if toml and name in _PATHS else value), str(toml)
         return default, "default"
 
     def path(name: str, folder: str) -> Path:
         value, _ = pick(name, root / folder)
-        return cwd / Path(str(value)).expanduser()
+        return cwd / expand(str(value))
 
     return Settings(
         home=open_home(root),
@@ -91,28 +91,36 @@ def _find_home(
 ) -> tuple[Path, Path | None]:
     """The home, and its `comfykit.toml` where it has one."""
     if "home" in given:
-        root = cwd / Path(str(given["home"])).expanduser()
+        root = cwd / expand(str(given["home"]))
     elif environment.get("COMFYKIT_HOME"):
-        root = cwd / Path(environment["COMFYKIT_HOME"]).expanduser()
+        root = cwd / expand(environment["COMFYKIT_HOME"])
     else:
-        folders = (cwd, *cwd.parents)
-        root = next(
-            (folder for folder in folders if (folder / FILE_NAME).is_file()), Path("~/comfykit").expanduser()
-        )
-    if root.exists() and not root.is_dir():
-        raise UsageError(f"the home {root} is a file", hint="give --home a folder")
+        above = (folder for folder in (cwd, *cwd.parents) if os.path.isfile(folder / FILE_NAME))  # noqa: PTH113
+        root = next(above, None) or expand("~/comfykit")
     toml = root / FILE_NAME
-    return root, toml if toml.is_file() else None
+    try:
+        if root.exists() and not root.is_dir():
+            raise UsageError(f"the home {root} is a file", hint="give --home a folder")
+        return root, toml if toml.is_file() else None
+    except OSError as error:
+        raise UsageError(
+            f"the home {root} cannot be looked into: {error.strerror}", hint="choose another with --home"
+        ) from error
 
 
 def _read_file(path: Path) -> dict[str, object]:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}", hint="make it readable or move it away") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}", hint="mend the file or move it away") from error
     unknown = sorted(set(table) - set(_KEYS))
     if unknown:
         raise UsageError(f"{path}: unknown setting {unknown[0]!r}", hint=f"settings are {', '.join(_KEYS)}")
+    for name in _PATHS:
+        if not isinstance(table.get(name, ""), str):
+            raise UsageError(f"{path}: {name} {table[name]!r} is not a path", hint="put it between quotes")
     return table
 
 

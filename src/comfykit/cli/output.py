@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+# Control characters move the cursor, recolour the screen or ring: a file name or a server may hold them.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+UNBOUNDED = 100_000
+
+
+def printable(text: str, encoding: str) -> str:
+    """Text as any terminal can show it: what it cannot encode, and what would steer it, is spelled out."""
+    return text.translate(_CONTROLS).encode(encoding, "backslashreplace").decode(encoding)
+
+
 class Output:
     """Where a command's words go.
 
@@ -30,22 +40,41 @@ class Output:
         if stderr not in self._consoles:
             from rich.console import Console
 
-            self._consoles[stderr] = Console(stderr=stderr, highlight=False, soft_wrap=True)
+            console = Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=True)
+            if not (stderr or console.is_terminal):
+                # A pipe has no width: table cells stay whole, so that a program finds them again.
+                console.width = UNBOUNDED
+            self._consoles[stderr] = console
         return self._consoles[stderr]
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal that stdout is; None where it is a pipe or a file."""
+        console = self.console()
+        return console.width if console.is_terminal else None
 
     def record(self, **fields: Any) -> None:
         """One JSON object on a line of stdout; says nothing without `--json`."""
         if self.as_json:
-            sys.stdout.write(json.dumps(fields, ensure_ascii=False, default=str) + "\n")
+            sys.stdout.write(json.dumps(fields, default=str) + "\n")
             sys.stdout.flush()
 
-    def line(self, text: str) -> None:
-        """One line of data on stdout; says nothing with `--json`."""
-        if not self.as_json:
-            sys.stdout.write(f"{text}\n")
+    def line(self, text: str, *, lead: str = "", style: str | None = None) -> None:
+        """One line of data on stdout; says nothing with `--json`.
+
+        `lead` comes before the text; `style` colours it, and it alone, on a terminal.
+        """
+        if self.as_json:
+            return
+        if style is not None and self.width is not None:
+            self._print([(lead, style), (text, None)])
+        else:  # as it is: rich would turn tabs into spaces
+            sys.stdout.write(printable(f"{lead}{text}\n", sys.stdout.encoding or "utf-8"))
             sys.stdout.flush()
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None
+    ) -> None:
         """A table on stdout for people; says nothing with `--json`."""
         if self.as_json:
             return
@@ -53,16 +82,23 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        console = self.console()
+
+        def text(cell: str) -> Text:
+            return Text(printable(cell, console.encoding))
+
+        table = Table(
+            title=text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        )
         for column in columns:
-            table.add_column(column, overflow="fold")
+            table.add_column(text(column), overflow="fold")
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        self.console().print(table, soft_wrap=False)
+            table.add_row(*map(text, row))
+        console.print(table, soft_wrap=False)
 
     def say(self, text: str, *, style: str | None = None) -> None:
         """A sentence on stderr; `style` adds colour to a terminal and nothing elsewhere."""
-        self.console(stderr=True).print(text, style=style, markup=False)
+        self._print([(text, style)], stderr=True)
 
     def warn(self, text: str, hint: str | None = None) -> None:
         """A warning on stderr."""
@@ -76,3 +112,11 @@ class Output:
         if hint:
             self.say(f"  hint: {hint}")
         self.record(event="error", message=text, hint=hint, **(facts or {}))
+
+    def _print(self, parts: Sequence[tuple[str, str | None]], *, stderr: bool = False) -> None:
+        """Print pieces of a line, each in its style."""
+        from rich.text import Text
+
+        console = self.console(stderr=stderr)
+        pieces = ((printable(text, console.encoding), style or "") for text, style in parts)
+        console.print(Text.assemble(*pieces))
