@@ -15,3 +15,15 @@ def shared() -> Path:
     if not (place / "reference").is_dir():
         pytest.skip("the reference material does not lie beside this checkout (set COMFYKIT_SHARED)")
     return place
+
+
+@pytest.fixture(scope="session")
+def random_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the demo's tiny checkpoint of random weights; tests write elsewhere."""
+    from comfykit.services.demo import ensure_checkpoint
+    from comfykit.settings import resolve
+
+    root = tmp_path_factory.mktemp("home")
+    (root / "input").mkdir()
+    ensure_checkpoint(resolve({"home": root}, environment={}))
+    return root

@@ -113,7 +113,8 @@ LINES = st.sampled_from(
     [
         "https://h/a.pt", "https://h/b.safetensors\thttps://m/b.safetensors", "#https://h/c.pt",
         "  dir=models/vae", "  dir=../..", "  dir=/", "\tout=x.pt", "  out=../x", "  out=%2e%2e/x",
-        "  out=..／x",        "  checksum=sha-256=" + HASH, "  header=A: b", "  on-download-complete=x", "#", "", "  # x",
+        "  out=..／x", "  checksum=sha-256=" + HASH, "  header=A: b", "  on-download-complete=x",
+        "#", "", "  # x",
     ]
 )  # fmt: skip
 MANIFESTS = st.one_of(

@@ -13,7 +13,8 @@ from comfykit.fetch.options import UNUSED, USED, read_checksum, read_header, why
 @pytest.mark.parametrize(
     "name",
     ["on-bt-download-complete", "on-download-start", "save-cookies", "certificate", "private-key",
-     "rpc-secret", "http-user", "https-proxy", "all-proxy-passwd", "bt-exclude-tracker", "metalink-file", "select-file",
+     "rpc-secret", "http-user", "https-proxy", "all-proxy-passwd", "bt-exclude-tracker", "metalink-file",
+     "select-file",
      "torrent-file", "ftp-passwd", "netrc-path", "conf-path", "save-session", "input-file", "dry-run"],
 )  # fmt: skip
 def test_dangerous_options_are_refused_by_name(name: str) -> None:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from comfykit.cli import doctor, install_models, run
+from comfykit.cli import demo, doctor, install_models, run
 from comfykit.cli.errors import exit_code, explain
 from comfykit.cli.output import Output
 
@@ -24,12 +24,14 @@ def build() -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
     app.command("install-models")(install_models.command)
     app.command("doctor")(doctor.command)
     app.command("run")(run.command)
+    app.command("demo")(demo.command)
     return app
 
 

@@ -25,7 +25,7 @@ def command(
     workflows: Annotated[
         list[str],
         typer.Argument(
-            metavar="WORKFLOW...", help="JSON in API form, a PNG that carries one, or - for standard input."
+            metavar="WORKFLOW", help="JSON in API form, a PNG that carries one, or - for standard input."
         ),
     ],
     home: HomeOption = None,

@@ -1,0 +1,177 @@
+"""Planning and fetching a whole list."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from comfykit.errors import FetchError, TransferError, UsageError
+from comfykit.events import Event, TransferEnded, Warned
+from comfykit.fetch.transport import Response
+from comfykit.services.install_models import action, install_models, mirrors_from, plan_models
+from comfykit.settings import Settings, resolve
+from fetch_support import PAGE, files_below, safetensors, sha256
+
+A, B = safetensors(100, 1), safetensors(200, 2)
+
+
+class FakeResponse:
+    def __init__(self, data: bytes) -> None:
+        self.status = 200
+        self.headers: Mapping[str, str] = {"Content-Length": str(len(data))}
+        self._data = data
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self._data
+
+
+class FakeTransport:
+    """Serves a table; counts how many requests are open at once."""
+
+    def __init__(self, table: Mapping[str, bytes]) -> None:
+        self.table = table
+        self.asked: list[str] = []
+        self.open = self.most_open = 0
+        self.lock = threading.Lock()
+
+    @contextmanager
+    def get(self, url: str, headers: Mapping[str, str]) -> Iterator[Response]:
+        with self.lock:
+            self.asked.append(url)
+            self.open += 1
+            self.most_open = max(self.most_open, self.open)
+        try:
+            if url not in self.table:
+                raise TransferError(f"no {url}")
+            threading.Event().wait(0.02)
+            yield FakeResponse(self.table[url])
+        finally:
+            with self.lock:
+                self.open -= 1
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return resolve({"home": str(tmp_path / "home"), "jobs": 2}, environment={}, cwd=tmp_path)
+
+
+def manifest(*names: str, sha: str | None = None) -> bytes:
+    entries = [f"https://hub/{name}\n  dir=models/vae\n" for name in names]
+    return ("".join(entries) + (f"  checksum=sha-256={sha}\n" if sha else "")).encode()
+
+
+def plan(settings: Settings, text: bytes, **more: object):  # type: ignore[no-untyped-def]
+    return plan_models(settings.home, ["-"], stdin=io.BytesIO(text), **more)  # type: ignore[arg-type]
+
+
+def test_a_plan_touches_nothing(settings: Settings) -> None:
+    (step,) = plan(settings, manifest("a.safetensors"))
+    assert action(step) == "fetch"
+    assert step.addresses == ("https://hub/a.safetensors",)
+    assert not settings.home.root.exists()
+
+
+def test_what_lacks_is_fetched_and_what_fails_stops_no_other(settings: Settings) -> None:
+    transport = FakeTransport({"https://hub/a.safetensors": A, "https://hub/c.safetensors": B})
+    steps = plan(settings, manifest("a.safetensors", "b.safetensors", "c.safetensors"))
+    events: list[Event] = []
+    outcomes = install_models(settings, steps, transport=transport, reporter=events.append)
+    assert [outcome.status for outcome in outcomes] == ["fetched", "failed", "fetched"]
+    assert outcomes[1].note == "no https://hub/b.safetensors"
+    assert files_below(settings.home.models) == {"vae/a.safetensors": A, "vae/c.safetensors": B}
+    assert sum(isinstance(event, TransferEnded) for event in events) == 3
+
+
+def test_a_second_run_asks_for_nothing(settings: Settings) -> None:
+    transport = FakeTransport({"https://hub/a.safetensors": A})
+    text = manifest("a.safetensors", sha=sha256(A))
+    for status in ("fetched", "there"):
+        (outcome,) = install_models(settings, plan(settings, text), transport=transport)
+        assert outcome.status == status
+    assert len(transport.asked) == 1
+
+
+def test_another_file_there_is_a_failure_and_stays(settings: Settings) -> None:
+    transport = FakeTransport({"https://hub/a.safetensors": A})
+    path = settings.home.models / "vae" / "a.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(B)
+    (step,) = plan(settings, manifest("a.safetensors", sha=sha256(A)))
+    assert action(step) == "conflict"
+    (outcome,) = install_models(settings, [step], transport=transport)
+    assert (outcome.status, outcome.code) == ("failed", "conflict")
+    assert sha256(B) in outcome.note
+    assert path.read_bytes() == B
+    assert transport.asked == []
+
+
+@pytest.mark.parametrize("broken", [b"", PAGE, A[:-1]])
+def test_a_broken_file_is_fetched_again_with_a_warning(settings: Settings, broken: bytes) -> None:
+    path = settings.home.models / "vae" / "a.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(broken)
+    events: list[Event] = []
+    steps = plan(settings, manifest("a.safetensors"), reporter=events.append)
+    assert isinstance(events[0], Warned)
+    assert "fetched again" in events[0].message
+    install_models(settings, steps, transport=FakeTransport({"https://hub/a.safetensors": A}))
+    assert path.read_bytes() == A
+
+
+def test_only_selects_by_path_and_name(settings: Settings) -> None:
+    text = manifest("a.safetensors", "b.pt") + b"https://hub/c\n  dir=loras\n  out=sub/c.pt\n"
+    for globs, names in (
+        (["a.safetensors"], ["vae/a.safetensors"]),
+        (["*.pt"], ["vae/b.pt", "loras/sub/c.pt"]),
+        (["vae/*"], ["vae/a.safetensors", "vae/b.pt"]),
+        (["models/loras/*"], ["loras/sub/c.pt"]),
+        (["sub/c.pt", "b.*"], ["vae/b.pt", "loras/sub/c.pt"]),
+    ):
+        assert [str(step.entry.target) for step in plan(settings, text, only=globs)] == names
+
+
+def test_a_glob_that_matches_nothing_cannot_be_used(settings: Settings) -> None:
+    with pytest.raises(UsageError, match="matches none of the 1 entries"):
+        plan(settings, manifest("a.safetensors"), only=["*.safetensors", "b*"])
+
+
+def test_a_folder_that_leads_out_is_refused_before_a_byte_is_fetched(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    settings.home.models.mkdir(parents=True)
+    (settings.home.models / "vae").symlink_to(tmp_path / "out")
+    with pytest.raises(FetchError, match="outside of"):
+        plan(settings, manifest("a.safetensors") + b"https://hub/b.pt\n  dir=loras\n")
+
+
+def test_files_come_at_the_same_time_but_never_more_than_jobs(settings: Settings) -> None:
+    names = [f"{index}.safetensors" for index in range(8)]
+    transport = FakeTransport({f"https://hub/{name}": A for name in names})
+    outcomes = install_models(settings, plan(settings, manifest(*names)), transport=transport)
+    assert [outcome.entry.name for outcome in outcomes] == names
+    assert transport.most_open == 2
+
+
+def test_an_error_of_our_own_is_not_swallowed(settings: Settings) -> None:
+    class Broken:
+        def get(self, url: str, headers: Mapping[str, str]) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        install_models(settings, plan(settings, manifest("a.safetensors")), transport=Broken())  # type: ignore[arg-type]
+
+
+def test_rules_rewrite_what_is_asked_and_not_what_is_named(settings: Settings) -> None:
+    rules = mirrors_from({"COMFYKIT_MIRRORS": "https://hub/=http://127.0.0.1:8/hub/"})
+    (step,) = plan(settings, manifest("a.safetensors"), rules=rules)
+    assert step.addresses == ("http://127.0.0.1:8/hub/a.safetensors",)
+    assert step.entry.urls == ("https://hub/a.safetensors",)
+    transport = FakeTransport({"http://127.0.0.1:8/hub/a.safetensors": A})
+    (outcome,) = install_models(settings, [step], transport=transport, rules=rules)
+    assert (outcome.status, outcome.host) == ("fetched", "127.0.0.1:8")
