@@ -57,17 +57,15 @@ def inspect(entry: ManifestEntry, home: Home) -> Presence:
 
 def _look(path: Path, entry: ManifestEntry) -> Presence:
     try:
-        mode = path.lstat().st_mode
+        link = stat.S_ISLNK(path.lstat().st_mode)
+        if path.is_file():
+            return _judge(path, entry, link)
     except (FileNotFoundError, NotADirectoryError):
         return Presence(State.MISSING, path)
-    link = stat.S_ISLNK(mode)
-    if not path.is_file():
-        what = "a link that leads to no file" if link else "not a file"
-        return Presence(State.CONFLICT, path, f"{path} is {what}", "move it away")
-    try:
-        return _judge(path, entry, link)
     except OSError as error:
         return Presence(State.CONFLICT, path, f"{path} cannot be read ({error.strerror})", "make it readable")
+    what = "a link that leads to no file" if link else "not a file"
+    return Presence(State.CONFLICT, path, f"{path} is {what}", "move it away")
 
 
 def _judge(path: Path, entry: ManifestEntry, link: bool) -> Presence:

@@ -7,7 +7,7 @@ import hashlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from comfykit.errors import FetchError, Interrupted, TransferError, VerificationError
@@ -141,22 +141,20 @@ def _receive(
     return size, digest.hexdigest()
 
 
-def _watched(
-    chunks: Iterator[bytes], url: str, courier: Courier, clock: Callable[[], float] = time.monotonic
-) -> Iterator[bytes]:
+def _watched(chunks: Iterator[bytes], url: str, courier: Courier) -> Iterator[bytes]:
     """The chunks, until the run is cancelled or they trickle: a read timeout never ends a trickle."""
     limits = courier.limits
-    since, arrived = clock(), 0
+    since, arrived = time.monotonic(), 0
     for chunk in chunks:
         if courier.cancel.is_set():
             raise Interrupted("interrupted")
         yield chunk
         arrived += len(chunk)
-        elapsed = clock() - since
+        elapsed = time.monotonic() - since
         if elapsed >= limits.slow_seconds:
             if arrived < limits.slow_rate * elapsed:
                 raise TransferError(f"{host(url)} sent only {arrived} bytes in {elapsed:.0f} s")
-            since, arrived = clock(), 0
+            since, arrived = time.monotonic(), 0
 
 
 def _judged(chunks: Iterator[bytes], name: str, total: int | None, url: str) -> Iterator[bytes]:

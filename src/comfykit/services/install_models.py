@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+import io
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import wait
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import BinaryIO
@@ -75,9 +76,10 @@ def plan_models(
     """What would be fetched for these manifests, and what is there; nothing is written or asked for.
 
     Raises `ManifestError` for manifests that cannot be used, `UsageError` for an `only` that matches
-    nothing, and `FetchError` when a folder of the home leads out of it.
+    nothing, and `FetchError` when a folder of the home leads out of it. `stdin` is read for the
+    manifest `-`.
     """
-    listing = read_manifests(manifests, stdin or sys.stdin.buffer)
+    listing = read_manifests(manifests, stdin or io.BytesIO())
     for warning in listing.warnings:
         reporter(Warned(str(warning), warning.hint))
     entries = _selected(listing.entries, only)
@@ -133,14 +135,15 @@ def install_models(
         else:
             settle(index, _settled(step))
     if missing:
-        courier = Courier(settings.home, transport or _network(), report, cancel, rules)
         queue = _Queue(missing)
+        with _network() if transport is None else nullcontext(transport) as carrier:
+            courier = Courier(settings.home, carrier, report, cancel, rules)
 
-        def work() -> None:
-            for index in queue:
-                settle(index, _fetch(steps[index], courier))
+            def work() -> None:
+                for index in queue:
+                    settle(index, _fetch(steps[index], courier))
 
-        _run(min(settings.jobs, len(missing)), work, cancel)
+            _run(min(settings.jobs, len(missing)), work, cancel)
     return [outcomes[index] for index in range(len(steps))]
 
 
@@ -209,8 +212,8 @@ def _matches(entry: ManifestEntry, glob: str) -> bool:
     return glob in names or any(fnmatchcase(name, glob) for name in names)
 
 
-def _network() -> Transport:
+def _network() -> AbstractContextManager[Transport]:
     """The real transport; imported here, as httpx costs start-up time."""
     from comfykit.fetch.http import HttpTransport
 
-    return HttpTransport()
+    return closing(HttpTransport())
