@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections import Counter
 from datetime import datetime
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -156,14 +157,16 @@ def test_a_name_taken_meanwhile_is_passed_over(
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def _save_many(folder: Path, who: str) -> None:
+def _save_many(folder: Path, who: str, begin: Barrier) -> None:
+    begin.wait(60)
     for number in range(40):
         save(destination("image", folder), f"{who} {number}")
 
 
 def test_two_processes_never_overwrite_each_other(tmp_path: Path) -> None:
-    spawn = multiprocessing.get_context("fork")
-    processes = [spawn.Process(target=_save_many, args=(tmp_path, who)) for who in "ab"]
+    spawn = multiprocessing.get_context("spawn")
+    begin = spawn.Barrier(2)
+    processes = [spawn.Process(target=_save_many, args=(tmp_path, who, begin)) for who in "ab"]
     for process in processes:
         process.start()
     for process in processes:
