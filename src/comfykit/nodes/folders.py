@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
+import math
 import os
 import posixpath
 import re
@@ -91,11 +92,14 @@ def check_file(name: str | None) -> bool | str:
     return True
 
 
-def file_digest(name: str | None) -> str | None:
-    """A `fingerprint` for one file: the sha256 of what is in it; None outside of a run."""
+def file_digest(name: str | None) -> str | float:
+    """A `fingerprint` for one file: the sha256 of what is in it.
+
+    Where the file is not known yet, NaN, which no earlier run equals.
+    """
     settings = current_folders()
     if name is None or settings is None:
-        return None
+        return math.nan
     with find_file(name, settings).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

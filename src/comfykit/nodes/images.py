@@ -21,7 +21,7 @@ def check_picture(image: str | None) -> bool | str:
     return check_file(image)
 
 
-def picture_digest(image: str | None = None, channel: str | None = None) -> str | None:
+def picture_digest(image: str | None = None, channel: str | None = None) -> str | float:
     """Changes when the picture does."""
     return file_digest(image)
 

@@ -89,7 +89,7 @@ def check_latent(latent: str | None) -> bool | str:
     return check_file(latent)
 
 
-def latent_digest(latent: str | None = None) -> str | None:
+def latent_digest(latent: str | None = None) -> str | float:
     """Changes when the file does."""
     return file_digest(latent)
 
