@@ -185,6 +185,6 @@ def test_a_token_over_http_is_a_warning_except_to_this_machine() -> None:
     assert not parse(b"https://host/a.pt\n" + header, "x").warnings
 
 
-def test_all_problems_are_reported_together() -> None:
-    text = "  dir=x\nhttps://u:p@h/a.pt\n  dir=vae\nftp://h/b.pt\n  dir=vae\n  out=../b.pt\n"
-    assert [line for line, _ in problems(text)] == [1, 2, 4, 6]
+def test_all_problems_are_reported_together_in_order() -> None:
+    text = "  dir=x\nhttps://u:p@h/a.pt\n  dir=vae\nftp://h/b.pt\n  dir=vae\n  out=../b.pt\n  on-x=y\n"
+    assert [line for line, _ in problems(text)] == [1, 2, 4, 6, 7]

@@ -72,6 +72,7 @@ class _Parser:
             else:
                 self._address(number, text)
         self._finish()
+        self.result.problems.sort(key=lambda problem: problem.line)
         return self.result
 
     def _lines(self, data: bytes) -> Iterator[tuple[int, str]]:
