@@ -101,6 +101,13 @@ def test_a_mask_within_its_bounds_has_them_as_its_area_unfeathered() -> None:
     assert found.weight[0, 0, 3].tolist() == [0.5] * 3 + [0.0] * 5
 
 
+def test_a_mask_holds_for_every_frame_of_an_area() -> None:
+    x = torch.zeros(1, 16, 5, 8, 8)
+    found = placed(cond(mask=torch.ones(1, 8, 8), area=Area((2, 8, 8), (3, 0, 0))), x)
+    assert isinstance(found.weight, Tensor)
+    assert found.weight.shape == (1, 1, 2, 8, 8)
+
+
 def test_an_empty_mask_within_its_bounds_is_everywhere_and_weighs_nothing() -> None:
     found = placed(cond(mask=torch.zeros(16, 32), within_bounds=True))
     assert X[found.region].shape == X.shape

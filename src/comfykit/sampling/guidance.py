@@ -91,12 +91,12 @@ def weighted_mean(predictions: Sequence[tuple[PlacedCond, Tensor]], x: Tensor) -
     """Predictions for parts of x as one for the whole of it: weighted sums over the sums of weights."""
     if len(predictions) == 1 and predictions[0][0].whole:
         return predictions[0][1]
-    total = torch.zeros_like(x)
-    weights = torch.full_like(x[:, :1], NO_WEIGHT)
+    total = torch.zeros_like(x, dtype=torch.float32)
+    weights = torch.full_like(x[:, :1], NO_WEIGHT, dtype=torch.float32)
     for placed, prediction in predictions:
         total[placed.region] += prediction * placed.weight
         weights[placed.region] += placed.weight
-    return total / weights
+    return (total / weights).to(x.dtype)
 
 
 _Sides: TypeAlias = list[list[PlacedCond]]
