@@ -86,9 +86,9 @@ def test_options_below_a_commented_out_address_reach_no_other_entry() -> None:
 
 
 def test_an_alternative_address_commented_out_inside_an_entry_is_reported() -> None:
-    line, message = problems("https://h/a.pt\n# https://h/b.pt\n  dir=vae\n")[0]
-    assert line == 3
-    assert "commented-out address of line 2" in message
+    found = dict(problems("https://h/a.pt\n# https://h/b.pt\n  dir=vae\n"))
+    assert "has no folder" in found[1]
+    assert "commented-out address of line 2" in found[3]
 
 
 def test_a_comment_that_mentions_an_address_is_only_a_comment() -> None:
