@@ -7,7 +7,9 @@ the room is needed: the mapped tensors stay, to go back to.
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import mmap
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -215,12 +217,14 @@ def _target(
 
 
 def _copy(module: nn.Module, resident: _Resident, channels_last: bool) -> None:
+    files = _file_mappings()
     for name, tensor in _tensors(module):
         dtype, layout = _target(tensor, resident.device, resident.dtype, channels_last)
         copy = tensor.detach().to(resident.device, dtype, memory_format=layout)
         if copy.data_ptr() != tensor.data_ptr():
             resident.sources[name] = tensor.detach()
             tensor.data = copy
+            _forget_pages(resident.sources[name], files)
 
 
 def _restore(module: nn.Module, resident: _Resident) -> None:
@@ -228,6 +232,31 @@ def _restore(module: nn.Module, resident: _Resident) -> None:
         if name in resident.sources:
             tensor.data = resident.sources[name]
     resident.sources.clear()
+
+
+def _file_mappings() -> list[tuple[int, int]]:
+    """Address ranges of this process that are files mapped privately; none where the system does not say."""
+    try:
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    # Fields: first-last, permissions, offset, device, inode, path; anonymous memory has the inode 0.
+    fields = (line.split(maxsplit=5) for line in lines)
+    places = (field[0].split("-") for field in fields if field[1].endswith("p") and field[4] != "0")
+    return [(int(first, 16), int(last, 16)) for first, last in places]
+
+
+def _forget_pages(tensor: Tensor, files: list[tuple[int, int]]) -> None:
+    """Let the system have the pages of a tensor that is a file's bytes; they are read again when used.
+
+    Without it, a file that was converted counts twice until the system runs out of memory.
+    """
+    begin, end = tensor.data_ptr(), tensor.data_ptr() + tensor.nbytes
+    if not any(first <= begin and end <= last for first, last in files):
+        return
+    begin, end = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
+    if begin < end:
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
 
 
 def _copied_bytes(module: nn.Module, device: torch.device, dtype: torch.dtype, channels_last: bool) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 import torch
 from torch import Tensor
@@ -48,7 +47,9 @@ def test_without_quantisation_convolutions() -> None:
     assert network.decode(mean).shape == (2, 3, 8, 8)
 
 
-@pytest.mark.parametrize(("config", "channels", "downscale"), [(CONFIG, 4, 4), (BARE, 16, 2), (VAEConfig(), 4, 8)])
+@pytest.mark.parametrize(
+    ("config", "channels", "downscale"), [(CONFIG, 4, 4), (BARE, 16, 2), (VAEConfig(), 4, 8)]
+)
 def test_config_knows_the_latent(config: VAEConfig, channels: int, downscale: int) -> None:
     assert (config.latent_channels, config.downscale) == (channels, downscale)
 

@@ -26,7 +26,11 @@ def entry(**changes: object) -> dict[str, object]:
 
 def test_reads_what_safetensors_wrote(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
-    tensors = {"a.weight": torch.zeros(3, 2), "b": torch.zeros((), dtype=torch.int64), "empty": torch.zeros(0)}
+    tensors = {
+        "a.weight": torch.zeros(3, 2),
+        "b": torch.zeros((), dtype=torch.int64),
+        "empty": torch.zeros(0),
+    }
     save_file(tensors, path, metadata={"format": "pt", "modelspec.title": "Ünï"})
     found = read_header(path)
     assert found.shapes == {"a.weight": (3, 2), "b": (), "empty": (0,)}
@@ -63,7 +67,11 @@ BROKEN_HEADERS = {
     "beyond 2**63": ({"a": entry(data_offsets=[0, 2**63])}, 8, "'a' has impossible offsets"),
     "three": ({"a": entry(data_offsets=[0, 8, 16])}, 8, "'a' has impossible offsets"),
     "trailing": ({"a": A}, 11, "3 bytes more"),
-    "shape does not fill": ({"a": entry(shape=[3])}, 8, "'a' of type F32 and shape [3] does not fill 8 bytes"),
+    "shape does not fill": (
+        {"a": entry(shape=[3])},
+        8,
+        "'a' of type F32 and shape [3] does not fill 8 bytes",
+    ),
     "shape overflows": ({"a": entry(shape=[2**62, 2**62, 2**62])}, 8, "'a' of type F32"),
     "negative side": ({"a": entry(shape=[-1, -2])}, 8, "'a' has an impossible shape"),
     "zero side": ({"a": entry(shape=[2, 0])}, 8, "'a' of type F32"),

@@ -28,7 +28,7 @@ def test_says_what_a_file_is_instead(tmp_path: Path, case: str) -> None:
     content, said = CASES[case]
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
-    assert sniff(path) == case.split()[0]
+    assert sniff(path) == case.split(maxsplit=1)[0]
     with pytest.raises(ModelFileError, match=said) as caught:
         read_header(path)
     assert caught.value.hint

@@ -50,11 +50,13 @@ def open_weights(path: Path) -> WeightsFile:
     name that promises safetensors. Raises `ModelFileError` that says what is wrong.
     """
     magic = sniff(path)
-    if magic not in ("zip", "pickle"):
-        return _open_safetensors(path)
-    if path.suffix.lower() in _SAFETENSORS_SUFFIXES:
-        raise refuse(path, magic)
-    return WeightsFile(path, _tensors_of(path, _unpickle(path, magic)), {})
+    # Tensors made in inference mode could never be used outside it.
+    with torch.inference_mode(False):
+        if magic not in ("zip", "pickle"):
+            return _open_safetensors(path)
+        if path.suffix.lower() in _SAFETENSORS_SUFFIXES:
+            raise refuse(path, magic)
+        return WeightsFile(path, _tensors_of(path, _unpickle(path, magic)), {})
 
 
 def take(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
