@@ -68,6 +68,10 @@ def test_what_is_wrong_with_an_input_is_said(inputs: dict[str, Any], kind: str, 
     assert checked.outputs == ("w",), "an output that nothing broken feeds still runs"
 
 
+def test_a_number_that_is_none_is_refused() -> None:
+    assert only(check(prompt(w=("Widgets", {"ratio": "NaN"})))).type == "invalid_input_type"
+
+
 def test_a_socket_takes_no_constant() -> None:
     assert (
         only(check(prompt(a=("Add", {"a": 3}), b=("Show", {"value": ["a", 0]})))).type == "invalid_input_type"

@@ -18,11 +18,10 @@ LITERAL = "__value__"
 def is_link(value: object) -> TypeGuard[list[Any]]:
     """Whether an input's value is a link `[node id, slot]`."""
     return (
-        isinstance(value, list)
+        type(value) is list
         and len(value) == 2
         and isinstance(value[0], str)
-        and isinstance(value[1], int | float)
-        and not isinstance(value[1], bool)
+        and type(value[1]) in (int, float)  # and not bool, which is an int too
     )
 
 
@@ -40,11 +39,9 @@ class Node:
     parent: str | None = None
     display: str = ""
 
-    def links(self) -> Iterator[tuple[str, str, int]]:
+    def links(self) -> list[tuple[str, str, int]]:
         """(input name, source id, source slot) of every linked input."""
-        for name, value in self.inputs.items():
-            if is_link(value):
-                yield name, value[0], int(value[1])
+        return [(name, value[0], int(value[1])) for name, value in self.inputs.items() if is_link(value)]
 
 
 @dataclass(slots=True)
@@ -111,7 +108,7 @@ def upstream(graph: Graph, roots: Iterable[str]) -> Upstream:
         if root in entered:
             continue
         entered.add(root)
-        path = [(root, graph[root].links())]
+        path = [(root, iter(graph[root].links()))]
         while path:
             node, links = path[-1]
             for _, source, _ in links:
@@ -119,7 +116,7 @@ def upstream(graph: Graph, roots: Iterable[str]) -> Upstream:
                     continue
                 if source not in entered:
                     entered.add(source)
-                    path.append((source, graph[source].links()))
+                    path.append((source, iter(graph[source].links())))
                     break
                 if source not in left:
                     names = [step for step, _ in path]

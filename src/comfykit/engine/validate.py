@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -209,6 +210,8 @@ class _Inspector:
         if cast is not None:
             try:
                 value = inputs[name] = cast(value)
+                if isinstance(value, float) and math.isnan(value):  # no bound would stop it
+                    raise ValueError
             except (TypeError, ValueError, OverflowError):
                 yield Problem(
                     "invalid_input_type", f"input {name!r} takes {spec.type}, not {_shown(value)}", input=name

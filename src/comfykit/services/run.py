@@ -22,6 +22,7 @@ from comfykit.events import Event, OutputSaved, Reporter, RunStarted, silent
 from comfykit.memory import Residency
 from comfykit.nodes.builtin import builtin_registry
 from comfykit.nodes.context import NodeContext
+from comfykit.nodes.folders import use_folders
 from comfykit.services.environment import HomeEnvironment
 from comfykit.settings import Settings
 from comfykit.workflow.read import Workflow
@@ -64,7 +65,8 @@ class Runner:
 
     def check(self, workflow: Workflow) -> Checked:
         """Every problem of a workflow, without loading a model."""
-        return validate(graph_from_prompt(workflow.prompt), self._registry, self._environment)
+        with use_folders(self._settings):
+            return validate(graph_from_prompt(workflow.prompt), self._registry, self._environment)
 
     def run(self, workflow: Workflow, stopped: Callable[[], bool] = lambda: False) -> RunResult:
         """Run a workflow; what goes wrong is in the result.
@@ -100,7 +102,7 @@ class Runner:
         def context(node: str) -> NodeContext:
             return NodeContext(node, self._settings, self._residency, report, stopped)
 
-        with torch.inference_mode():
+        with torch.inference_mode(), use_folders(self._settings):
             self._executor.run(
                 checked,
                 prompt=workflow.prompt,
