@@ -70,6 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fetch": {"home", "settings", "weights.header"},
     "doctor": {"home", "settings", "weights.header"},
     "services": BELOW_SERVICES,
+    "__main__": {"cli"},
     "cli": {"services", "settings", "home", "engine", "workflow", "fetch", "doctor"},
 }
 

@@ -25,7 +25,7 @@ def cond(**fields: Any) -> Cond:
 
 
 def placed(given: Cond, x: Tensor = X) -> PlacedCond:
-    return place_sides([given], [], x)[0][0]
+    return place_sides(([given], []), x)[0][0]
 
 
 def weight_of(given: Cond, x: Tensor = X) -> Tensor:
@@ -127,7 +127,7 @@ def test_each_area_gets_a_counterpart_on_the_other_side() -> None:
     area = Area((16, 8), (0, 0))
     left = cond(area=area, strength=0.3, end_sigma=2.0)
     negative = Cond(torch.ones(1, 77, 8))
-    ours, theirs = place_sides([left, cond()], [negative], X)
+    ours, theirs = place_sides(([left, cond()], [negative]), X)
     assert [other.region[3] for other in theirs] == [slice(0, 32), slice(0, 8)]
     counterpart = theirs[1]
     assert float(counterpart.cond.embedding.mean()) == 1.0
@@ -139,18 +139,18 @@ def test_each_area_gets_a_counterpart_on_the_other_side() -> None:
 def test_a_counterpart_says_what_the_smallest_area_around_it_says() -> None:
     inner, outer = Area((4, 4), (2, 2)), Area((8, 8), (0, 0))
     everywhere, around = Cond(torch.zeros(1, 77, 8)), Cond(torch.ones(1, 77, 8), area=outer)
-    _, theirs = place_sides([cond(area=inner)], [everywhere, around], X)
+    _, theirs = place_sides(([cond(area=inner)], [everywhere, around]), X)
     assert float(theirs[2].cond.embedding.mean()) == 1.0
 
 
 def test_an_area_that_both_sides_have_needs_no_counterpart() -> None:
     area = Area((16, 8), (0, 0))
-    ours, theirs = place_sides([cond(area=area)], [cond(area=area)], X)
+    ours, theirs = place_sides(([cond(area=area)], [cond(area=area)]), X)
     assert len(ours) == len(theirs) == 1
 
 
 def test_an_area_that_nothing_surrounds_gets_no_counterpart() -> None:
-    _, theirs = place_sides([cond(area=Area((16, 8), (0, 0)))], [cond(area=Area((4, 4), (0, 20)))], X)
+    _, theirs = place_sides(([cond(area=Area((16, 8), (0, 0)))], [cond(area=Area((4, 4), (0, 20)))]), X)
     assert len(theirs) == 1
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from comfykit.sampling.conditioning import Area, Cond
-from comfykit.sampling.guidance import GuidanceInputs, GuidedDenoiser
+from comfykit.sampling.denoiser import Evaluation
+from comfykit.sampling.guidance import NEGATIVE, GuidanceInputs, GuidanceRules, GuidedDenoiser
 
 X = torch.zeros(2, 4, 8, 16)
 SIGMA = torch.full((2,), 3.0)
@@ -20,7 +21,9 @@ class Toy:
     def __init__(self) -> None:
         self.calls: list[tuple[torch.Size, torch.Size]] = []
 
-    def __call__(self, x: Tensor, sigma: Tensor, context: Tensor, extra: Mapping[str, Tensor], /) -> Tensor:
+    def __call__(self, call: Evaluation) -> Tensor:
+        x, sigma, context, extra = call.x, call.sigma, call.context, call.extra
+        assert x.shape[0] % len(call.sides) == 0
         assert sigma.shape == (x.shape[0],) == (context.shape[0],)
         assert all(value.shape[0] == x.shape[0] for value in extra.values())
         self.calls.append((x.shape, context.shape))
@@ -55,7 +58,9 @@ def test_cfg_one_can_be_made_to_evaluate_both_sides() -> None:
         seen.append(inputs)
         return inputs.positive - inputs.negative
 
-    found = guided(Toy(), [says(2.0)], [says(1.5)], 1.0, combine=combine, always_negative=True)
+    found = guided(
+        Toy(), [says(2.0)], [says(1.5)], 1.0, rules=GuidanceRules(combine=combine, always_negative=True)
+    )
     assert found.unique().tolist() == [0.5]
     assert seen[0].x is X
     assert seen[0].sigma is SIGMA
@@ -149,3 +154,54 @@ def test_latents_of_another_size_are_fitted_anew() -> None:
     denoiser = GuidedDenoiser(Toy(), [says(3.0, mask=torch.ones(1, 64, 64))], [], 1.0)
     for side in (4, 8):
         assert denoiser(torch.zeros(1, 4, side, side), SIGMA[:1]).shape == (1, 4, side, side)
+
+
+def test_rules_change_predictions_combine_them_and_change_the_result() -> None:
+    rules = (
+        GuidanceRules()
+        .first(lambda inputs: replace(inputs, positive=inputs.positive + 1))
+        .combined_by(lambda inputs: inputs.positive * 10 + inputs.negative)
+        .then(lambda guided, inputs: guided + inputs.cfg)
+    )
+    assert guided(Toy(), [says(2.0)], [says(1.0)], 7.0, rules=rules).unique().tolist() == [38.0]
+
+
+def test_a_rule_may_ask_for_a_further_prediction() -> None:
+    changes: list[object] = []
+
+    class Watching(Toy):
+        def __call__(self, call: Evaluation) -> Tensor:
+            changes.append(call.change and call.change("hooks"))
+            return super().__call__(call)
+
+    def after(result: Tensor, inputs: GuidanceInputs) -> Tensor:
+        other = inputs.evaluate(NEGATIVE, inputs.x + 5, lambda hooks: f"other {hooks}")
+        return result + other
+
+    rules = GuidanceRules().then(after)
+    assert guided(Watching(), [says(2.0)], [says(1.0)], rules=rules).unique().tolist() == [8.0]
+    assert changes == [None, "other hooks"]
+
+
+def test_both_sides_are_told_whatever_cfg_is() -> None:
+    denoiser = GuidedDenoiser(Toy(), [says(2.0)], [says(1.0)], 1.0)
+    found, negative = denoiser.both(X, SIGMA)
+    assert (found.unique().tolist(), negative.unique().tolist()) == ([2.0], [1.0])
+
+
+def test_calls_say_which_sides_they_are_for() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    class Watching(Toy):
+        def __call__(self, call: Evaluation) -> Tensor:
+            seen.append(call.sides)
+            return super().__call__(call)
+
+    guided(Watching(), [says(2.0), says(3.0)], [says(1.0)], 2.0)
+    assert seen == [(0, 0, 1)]
+
+
+def test_conditionings_with_other_controls_are_called_apart() -> None:
+    toy = Toy()
+    guided(toy, [says(2.0, controls=("depth",))], [says(1.0)], 2.0)
+    assert [x[0] for x, _ in toy.calls] == [2, 2]

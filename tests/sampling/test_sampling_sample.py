@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,11 +8,12 @@ from torch import Tensor
 
 from comfykit.errors import UsageError
 from comfykit.sampling.conditioning import Cond
-from comfykit.sampling.denoiser import StepInfo
+from comfykit.sampling.denoiser import Evaluation, StepInfo
+from comfykit.sampling.guidance import GuidedDenoiser
 from comfykit.sampling.noise import initial_noise
 from comfykit.sampling.noise_levels import scaled_linear_levels
 from comfykit.sampling.parametrization import EpsPrediction
-from comfykit.sampling.sample import cut_sigmas, run_sampler, sample
+from comfykit.sampling.sample import cut_sigmas, run_sampler
 from comfykit.sampling.samplers import SAMPLERS
 from comfykit.sampling.schedulers import make_sigmas
 
@@ -48,23 +48,24 @@ def first_state(**changes: Any) -> Tensor:
 
 
 def test_guidance_leads_the_run() -> None:
-    def predict(x: Tensor, sigma: Tensor, context: Tensor, extra: Mapping[str, Tensor], /) -> Tensor:
-        return torch.zeros_like(x) + context.mean(dim=(1, 2)).reshape(-1, 1, 1, 1)
+    def predict(call: Evaluation) -> Tensor:
+        return torch.zeros_like(call.x) + call.context.mean(dim=(1, 2)).reshape(-1, 1, 1, 1)
 
-    found = sample(
-        predict,
-        levels=LEVELS,
-        parametrization=EpsPrediction(),
-        positive=PROMPT,
-        negative=NOTHING,
-        cfg=3.0,
-        latent=LATENT,
-        noise=initial_noise(LATENT, 5),
-        sigmas=make_sigmas(LEVELS, "normal", 4),
-        sampler="dpmpp_2m",
-        seed=5,
-    )
+    found = run(GuidedDenoiser(predict, PROMPT, NOTHING, 3.0), sampler="dpmpp_2m")
     torch.testing.assert_close(found, torch.full_like(LATENT, 6.0))
+
+
+def test_a_mask_rule_decides_at_each_level() -> None:
+    latent = torch.full_like(LATENT, 0.3)
+
+    def below_one(sigma: Tensor, mask: Tensor) -> Tensor:
+        return mask if float(sigma[0]) < 1 else torch.ones_like(mask)
+
+    free = run(latent=latent, mask=torch.ones(1, 64, 64))
+    late = run(latent=latent, mask=torch.zeros(1, 64, 64), mask_rule=below_one)
+    kept = run(latent=latent, mask=torch.zeros(1, 64, 64))
+    torch.testing.assert_close(late, kept, atol=1e-5, rtol=0)
+    assert not torch.allclose(free, kept)
 
 
 def test_a_run_from_the_largest_level_begins_with_noise_of_variance_of_noise_and_data() -> None:

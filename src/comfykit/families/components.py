@@ -6,7 +6,6 @@ family says. They are values: a changed one is a copy that shares the network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,29 +15,41 @@ from comfykit.families.family import Family
 from comfykit.memory import Residency
 from comfykit.models.unet import UNet
 from comfykit.models.vae import AutoencoderKL
-from comfykit.sampling.denoiser import Predict
+from comfykit.sampling.denoiser import Evaluation, Predict
+from comfykit.sampling.guidance import PLAIN, GuidanceRules
+from comfykit.sampling.inpaint import MaskRule
 from comfykit.sampling.noise_levels import NoiseLevels
+from comfykit.sampling.parametrization import Parametrization
 from comfykit.text.chunks import FindEmbedding, no_embeddings, tokenize
 from comfykit.text.clip import ClipEncoder, EncodedPrompt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DiffusionModel:
-    """MODEL: predicts clean latents."""
+    """MODEL: predicts clean latents.
+
+    What nodes change about a model are these fields, in a copy (`dataclasses.replace`) that shares the
+    network: noise levels and parametrization, rules of guidance, the rule of inpainting masks.
+    """
 
     network: UNet
     family: Family
     levels: NoiseLevels
+    parametrization: Parametrization
+    rules: GuidanceRules = PLAIN
+    mask_rule: MaskRule | None = None
 
     def predictor(self, residency: Residency) -> Predict:
         """The network on its device, as sampling sees it: x in the model's scale to a prediction of x0."""
         residency.place_part(self.network, "unet")
-        network, levels, parametrization = self.network, self.levels, self.family.parametrization
+        network, levels, parametrization = self.network, self.levels, self.parametrization
 
-        def predict(x: Tensor, sigma: Tensor, context: Tensor, extra: Mapping[str, Tensor]) -> Tensor:
-            given = parametrization.scale_input(sigma, x)
-            output = network(given, levels.timestep(sigma), context, **extra)
-            return parametrization.denoised(sigma, output, x)
+        def predict(call: Evaluation) -> Tensor:
+            given = parametrization.scale_input(call.sigma, call.x)
+            if "concat" in call.extra:
+                given = torch.cat((given, call.extra["concat"].to(given)), dim=1)
+            output = network(given, levels.timestep(call.sigma), call.context, call.extra.get("y"))
+            return parametrization.denoised(call.sigma, output, call.x)
 
         return predict
 

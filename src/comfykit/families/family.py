@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
+from comfykit.models.unet import UNetConfig
 from comfykit.sampling.noise_levels import NoiseLevels
 from comfykit.sampling.parametrization import Parametrization
 from comfykit.text.clip import ClipEncoder
@@ -34,6 +36,29 @@ class LatentFormat:
         return latent / self.scale + self.shift
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What a conditioning may depend on beside itself: the run that it is for.
+
+    `latent` and `noise` [batch, channels, h, w] are in the model's scale, on its device; `mask`
+    [batch, 1, h, w] is 1 where the latent may change, None for everywhere.
+    """
+
+    latent: Tensor
+    noise: Tensor
+    mask: Tensor | None
+    config: UNetConfig
+
+
+ModelInputs: TypeAlias = Callable[[Mapping[str, Any], int, Scene], Mapping[str, Tensor]]
+"""Further inputs of the network (`y`, `concat`) for one conditioning: its options, its side, the run."""
+
+
+def no_model_inputs(options: Mapping[str, Any], side: int, scene: Scene) -> Mapping[str, Tensor]:
+    """A network that takes nothing but the embedding."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """One family of diffusion models.
@@ -47,3 +72,4 @@ class Family:
     parametrization: Parametrization
     levels: Callable[[], NoiseLevels]
     text: Callable[[Mapping[str, Tensor], tuple[TextPart, ...]], ClipEncoder]
+    model_inputs: ModelInputs = no_model_inputs

@@ -45,7 +45,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         lambda: UNet(unet.config), take(file.tensors, unet.prefix), what=f"the U-Net of {path.name}"
     )
     clip = TextEncoder(family.text(file.tensors, found.text))
-    return Checkpoint(DiffusionModel(network, family, family.levels()), clip, _vae(file, vae))
+    model = DiffusionModel(network, family, family.levels(), family.parametrization)
+    return Checkpoint(model, clip, _vae(file, vae))
 
 
 def load_vae(path: Path) -> Autoencoder:

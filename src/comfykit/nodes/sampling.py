@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
-import torch
 from torch import Tensor
 
-from comfykit.engine.define import combo, integer, node, number
-from comfykit.families.components import DiffusionModel
-from comfykit.families.conditioning import from_link
+from comfykit.engine.define import boolean, combo, integer, node, number
+from comfykit.families.guiders import CFGGuider, Guider, fit_channels, sample
 from comfykit.nodes.context import NodeContext
-from comfykit.nodes.types import Conditioning, Context, Latent, Model
+from comfykit.nodes.types import (
+    Conditioning,
+    Context,
+    GuiderInput,
+    Latent,
+    Model,
+    NoiseInput,
+    Sampler,
+    Sigmas,
+)
 from comfykit.sampling.denoiser import StepInfo
-from comfykit.sampling.noise import initial_noise
-from comfykit.sampling.sample import cut_sigmas, sample
-from comfykit.sampling.samplers import SAMPLERS
+from comfykit.sampling.latent_noise import Noise, NoNoise, RandomNoise
+from comfykit.sampling.sample import cut_sigmas
+from comfykit.sampling.samplers import SAMPLERS, SamplerSpec, find_sampler
 from comfykit.sampling.schedulers import SCHEDULERS, make_sigmas
 
 LARGEST_SEED = 2**64 - 1
@@ -48,8 +54,9 @@ def ksampler(
     `denoise` below 1 keeps some of the latent: it begins that far from the end of a longer schedule.
     """
     sigmas = make_sigmas(model.levels, scheduler, steps, denoise, sampler_name)
-    guidance = Guidance(positive, negative, cfg)
-    return sample_latent(context, model, latent_image, guidance, sampler_name, sigmas, seed)
+    guider = CFGGuider(model, positive, negative, cfg)
+    noise = RandomNoise(seed)
+    return sample_latent(context, guider, latent_image, find_sampler(sampler_name), sigmas, noise)[0]
 
 
 @node("KSamplerAdvanced", title="KSampler (Advanced)", category="sampling")
@@ -73,65 +80,85 @@ def ksampler_advanced(
     whole = make_sigmas(model.levels, scheduler, steps, 1.0, sampler_name)
     clean = return_with_leftover_noise == "disable"
     sigmas = cut_sigmas(whole, start_at_step, end_at_step, clean)
-    guidance = Guidance(positive, negative, cfg)
-    noisy = add_noise == "enable"
-    return sample_latent(
-        context, model, latent_image, guidance, sampler_name, sigmas, noise_seed, add_noise=noisy
-    )
+    guider = CFGGuider(model, positive, negative, cfg)
+    noise = RandomNoise(noise_seed) if add_noise == "enable" else NoNoise(noise_seed)
+    return sample_latent(context, guider, latent_image, find_sampler(sampler_name), sigmas, noise)[0]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Guidance:
-    """What a sampler is guided by."""
+@node(
+    "SamplerCustom",
+    title="SamplerCustom",
+    category="sampling/custom_sampling",
+    output_names=("output", "denoised_output"),
+)
+def sampler_custom(
+    context: Context,
+    model: Model,
+    add_noise: Annotated[bool, boolean(True)],
+    noise_seed: Seed,
+    cfg: Cfg,
+    positive: Conditioning,
+    negative: Conditioning,
+    sampler: Sampler,
+    sigmas: Sigmas,
+    latent_image: Latent,
+) -> tuple[Latent, Latent]:
+    """Sample with a sampler and a schedule of one's own.
 
-    positive: list[list[Any]]
-    negative: list[list[Any]]
-    cfg: float
+    The second output is the last prediction of the clean latent.
+    """
+    guider = CFGGuider(model, positive, negative, cfg)
+    noise = RandomNoise(noise_seed) if add_noise else NoNoise(noise_seed)
+    return sample_latent(context, guider, latent_image, sampler, sigmas, noise)
+
+
+@node(
+    "SamplerCustomAdvanced",
+    title="SamplerCustomAdvanced",
+    category="sampling/custom_sampling",
+    output_names=("output", "denoised_output"),
+)
+def sampler_custom_advanced(
+    context: Context,
+    noise: NoiseInput,
+    guider: GuiderInput,
+    sampler: Sampler,
+    sigmas: Sigmas,
+    latent_image: Latent,
+) -> tuple[Latent, Latent]:
+    """Sample with noise, guider, sampler and schedule of one's own.
+
+    The second output is the last prediction of the clean latent.
+    """
+    return sample_latent(context, guider, latent_image, sampler, sigmas, noise)
 
 
 def sample_latent(
     context: NodeContext,
-    model: DiffusionModel,
+    guider: Guider,
     latent: dict[str, Any],
-    guidance: Guidance,
-    sampler: str,
+    sampler: SamplerSpec,
     sigmas: Tensor,
-    seed: int,
-    *,
-    add_noise: bool = True,
-) -> dict[str, Any]:
-    """Sample a LATENT: unscaled on the CPU on both ends, in the model's scale on its device between."""
-    form = model.family.latent_format
-    samples = fit_channels(latent["samples"], form.channels)
-    noise = (
-        initial_noise(samples, seed, latent.get("batch_index")) if add_noise else torch.zeros_like(samples)
-    )
-    predict = model.predictor(context.residency)
-    device = context.residency.device
+    noise: Noise,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sample a LATENT: the result, and the last prediction of the clean one."""
+    fitted = {
+        **latent,
+        "samples": fit_channels(latent["samples"], guider.model.family.latent_format.channels),
+    }
 
     def on_step(info: StepInfo) -> None:
         context.progress(info.step + 1, info.total)
 
-    result = sample(
-        predict,
-        levels=model.levels,
-        parametrization=model.family.parametrization,
-        positive=from_link(guidance.positive, model.levels),
-        negative=from_link(guidance.negative, model.levels),
-        cfg=guidance.cfg,
-        latent=form.to_model(samples.to(device)),
-        noise=noise.to(device),
-        sigmas=sigmas,
+    found = sample(
+        guider,
+        context.residency,
+        samples=fitted["samples"],
+        noise=noise.generate_noise(fitted),
         sampler=sampler,
-        seed=seed,
+        sigmas=sigmas,
+        seed=noise.seed,
         mask=latent.get("noise_mask"),
         callback=on_step,
     )
-    return {**latent, "samples": form.from_model(result).float().cpu()}
-
-
-def fit_channels(samples: Tensor, channels: int) -> Tensor:
-    """An empty latent, which any model may be given, with the channels that this one wants."""
-    if samples.shape[1] == channels or torch.count_nonzero(samples):
-        return samples
-    return samples.new_zeros((samples.shape[0], channels, *samples.shape[2:]))
+    return {**fitted, "samples": found.samples}, {**fitted, "samples": found.denoised}

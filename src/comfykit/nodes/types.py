@@ -8,6 +8,8 @@ They have ComfyUI's shapes, because custom nodes take them apart:
                    "noise_mask": tensor, "batch_index": list of int}; unscaled, as the VAE gives it
     CONDITIONING  list of [embedding tensor [batch, tokens, width], options]
     MODEL, CLIP, VAE   the components of `comfykit.families`
+    GUIDER        `families.guiders.Guider`; NOISE `sampling.latent_noise.Noise`; SAMPLER `SamplerSpec`
+    SIGMAS        float tensor [steps + 1] on the CPU, descending
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from torch import Tensor
 
 from comfykit.engine.define import Hidden, socket
 from comfykit.families.components import Autoencoder, DiffusionModel, TextEncoder
+from comfykit.families.guiders import Guider
 from comfykit.nodes.context import NodeContext
+from comfykit.sampling.latent_noise import Noise
+from comfykit.sampling.samplers import SamplerSpec
 
 Image: TypeAlias = Annotated[Tensor, socket("IMAGE")]
 Mask: TypeAlias = Annotated[Tensor, socket("MASK")]
@@ -27,6 +32,10 @@ Conditioning: TypeAlias = Annotated[list[list[Any]], socket("CONDITIONING")]
 Model: TypeAlias = Annotated[DiffusionModel, socket("MODEL")]
 Clip: TypeAlias = Annotated[TextEncoder, socket("CLIP")]
 Vae: TypeAlias = Annotated[Autoencoder, socket("VAE")]
+GuiderInput: TypeAlias = Annotated[Guider, socket("GUIDER")]
+NoiseInput: TypeAlias = Annotated[Noise, socket("NOISE")]
+Sampler: TypeAlias = Annotated[SamplerSpec, socket("SAMPLER")]
+Sigmas: TypeAlias = Annotated[Tensor, socket("SIGMAS")]
 
 Context: TypeAlias = Annotated[NodeContext, Hidden("CONTEXT")]
 Prompt: TypeAlias = Annotated[dict[str, Any] | None, Hidden("PROMPT")]

@@ -3,51 +3,73 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from comfykit.sampling.conditioning import PlacedCond
-from comfykit.sampling.denoiser import Predict
+from comfykit.sampling.denoiser import Evaluation, Predict
 
 MOST_REPEATS = 4
 """Prompts of several lengths go together while none has to be repeated more often than this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """A conditioning and the side of guidance that it is on: 0 positive, 1 negative, ..."""
+
+    placed: PlacedCond
+    side: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class CondBatch:
     """Conditionings for one call: `context` and `extra` hold their inputs, one after the other."""
 
-    members: tuple[PlacedCond, ...]
+    members: tuple[Member, ...]
     context: Tensor
     extra: Mapping[str, Tensor]
 
-    def evaluate(self, predict: Predict, x: Tensor, sigma: Tensor) -> Sequence[Tensor]:
+    def evaluate(
+        self, predict: Predict, x: Tensor, sigma: Tensor, change: Callable[[Any], Any] | None = None
+    ) -> Sequence[Tensor]:
         """Prediction of x0 in each member's region, from x [batch, channels, ...] and sigma [batch]."""
-        inputs = torch.cat([x[member.region] for member in self.members])
-        predicted = predict(inputs, sigma.repeat(len(self.members)), self.context, self.extra)
+        predicted = predict(
+            Evaluation(
+                x=torch.cat([x[member.placed.region] for member in self.members]),
+                sigma=sigma.repeat(len(self.members)),
+                context=self.context,
+                extra=self.extra,
+                sides=tuple(member.side for member in self.members),
+                controls=self.members[0].placed.cond.controls,
+                change=change,
+            )
+        )
         return predicted.chunk(len(self.members))
 
 
-def make_batches(conds: Sequence[PlacedCond], max_rows: int | None = None) -> list[CondBatch]:
+def make_batches(members: Sequence[Member], max_rows: int | None = None) -> list[CondBatch]:
     """Distribute conditionings over calls of at most `max_rows` rows, at least one conditioning each."""
-    groups: list[list[PlacedCond]] = []
-    for cond in conds:
+    groups: list[list[Member]] = []
+    for member in members:
         for group in groups:
-            rows = (len(group) + 1) * cond.cond.embedding.shape[0]
-            if (max_rows is None or rows <= max_rows) and _fits(cond, group):
-                group.append(cond)
+            rows = (len(group) + 1) * member.placed.cond.embedding.shape[0]
+            if (max_rows is None or rows <= max_rows) and _fits(member.placed, group):
+                group.append(member)
                 break
         else:
-            groups.append([cond])
+            groups.append([member])
     return [_joined(group) for group in groups]
 
 
-def _fits(cond: PlacedCond, group: Sequence[PlacedCond]) -> bool:
-    lengths = [member.cond.embedding.shape[1] for member in (cond, *group)]
-    return _shapes(cond) == _shapes(group[0]) and math.lcm(*lengths) <= MOST_REPEATS * min(lengths)
+def _fits(placed: PlacedCond, group: Sequence[Member]) -> bool:
+    first = group[0].placed
+    lengths = [placed.cond.embedding.shape[1], *(one.placed.cond.embedding.shape[1] for one in group)]
+    same = _shapes(placed) == _shapes(first) and placed.cond.controls == first.cond.controls
+    return same and math.lcm(*lengths) <= MOST_REPEATS * min(lengths)
 
 
 def _shapes(placed: PlacedCond) -> object:
@@ -57,8 +79,8 @@ def _shapes(placed: PlacedCond) -> object:
     return placed.cond.embedding.shape[0], placed.cond.embedding.shape[2:], spans, extra
 
 
-def _joined(group: Sequence[PlacedCond]) -> CondBatch:
-    conds = [member.cond for member in group]
+def _joined(group: Sequence[Member]) -> CondBatch:
+    conds = [member.placed.cond for member in group]
     # Attention over a prompt that is repeated whole gives what it gives over the prompt once.
     tokens = math.lcm(*(cond.embedding.shape[1] for cond in conds))
     context = torch.cat([cond.embedding.repeat(1, tokens // cond.embedding.shape[1], 1) for cond in conds])

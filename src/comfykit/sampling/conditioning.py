@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -33,6 +34,7 @@ class Cond:
     `mask` [any, height, width], of any size, weighs the prediction by place, times `mask_strength`. With
     `within_bounds` the area is the box around the mask. `strength` weighs it against the others
     that count at the same place. It counts at noise levels from `start_sigma` down to `end_sigma`.
+    `controls` are handed to the network as they are; conditionings that share a call have the same.
     """
 
     embedding: Tensor
@@ -44,6 +46,7 @@ class Cond:
     within_bounds: bool = False
     start_sigma: float = math.inf
     end_sigma: float = 0.0
+    controls: tuple[Any, ...] = ()
 
     @property
     def always_active(self) -> bool:
@@ -73,14 +76,14 @@ class PlacedCond:
         return not isinstance(self.weight, Tensor) and self.weight != 0
 
 
-def place_sides(
-    positive: Sequence[Cond], negative: Sequence[Cond], x: Tensor
-) -> tuple[list[PlacedCond], list[PlacedCond]]:
-    """Fit the conditionings of both sides of guidance to x [batch, channels, ...], areas on both sides."""
-    ours = [_settle(cond, x) for cond in positive]
-    theirs = _with_counterparts([_settle(cond, x) for cond in negative], ours)
-    ours = _with_counterparts(ours, theirs)
-    return [_place(settled, x) for settled in ours], [_place(settled, x) for settled in theirs]
+def place_sides(sides: Sequence[Sequence[Cond]], x: Tensor) -> list[list[PlacedCond]]:
+    """Fit the conditionings of all sides of guidance to x [batch, channels, ...], areas on every side."""
+    settled = [[_settle(cond, x) for cond in side] for side in sides]
+    for i in reversed(range(len(settled))):  # the negative side first
+        for j, others in enumerate(settled):
+            if i != j:
+                settled[i] = _with_counterparts(settled[i], others)
+    return [[_place(one, x) for one in side] for side in settled]
 
 
 def fit_mask(mask: Tensor, x: Tensor) -> Tensor:
@@ -140,7 +143,9 @@ def _with_counterparts(side: Sequence[_Settled], others: Sequence[_Settled]) -> 
         nearest = min(around, key=lambda ours: ours.cells, default=None)
         if nearest is not None and nearest.area != other.area:
             said = nearest.cond
-            cond = replace(other.cond, embedding=said.embedding, model_inputs=said.model_inputs)
+            cond = replace(
+                other.cond, embedding=said.embedding, model_inputs=said.model_inputs, controls=said.controls
+            )
             found.append(replace(other, cond=cond))
     return found
 

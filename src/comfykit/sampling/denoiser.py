@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from torch import Tensor
+
+from comfykit.errors import UsageError
 
 
 class Denoiser(Protocol):
@@ -25,16 +27,50 @@ class Denoiser(Protocol):
         ...
 
 
-class Predict(Protocol):
-    """One evaluation of the network."""
+class TwoSidedDenoiser(Denoiser, Protocol):
+    """A denoiser that tells the negative side's prediction beside the guided one."""
 
-    def __call__(self, x: Tensor, sigma: Tensor, context: Tensor, extra: Mapping[str, Tensor], /) -> Tensor:
-        """The prediction of x0 that the network makes from x, in x's shape.
-
-        `x` [rows, channels, ...], `sigma` float32 [rows], `context` [rows, tokens, width], `extra` further
-        inputs of the network by name, each with `rows` as its first dimension.
-        """
+    def both(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """(guided, negative), whatever the strength of guidance is."""
         ...
+
+
+def both_sides(denoiser: Denoiser) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """`both` of a denoiser that has it.
+
+    Raises `UsageError` for one that has a single side, such as that of a basic guider.
+    """
+    both = getattr(denoiser, "both", None)
+    if both is None:
+        raise UsageError(
+            "this sampler needs a negative prompt to guide away from, and the guider has none",
+            hint="use CFGGuider, or a sampler whose name does not end in cfg_pp",
+        )
+    found: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = both
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """One call of the network: several conditionings side by side, `len(sides)` of them.
+
+    `x` [rows, channels, ...], `sigma` float32 [rows], `context` [rows, tokens, width], `extra` further inputs
+    of the network by name, each with `rows` as its first dimension. Every conditioning has as many rows
+    as the others, and `sides` says for which side of guidance each is: 0 positive, 1 negative, ...
+    `controls` (ControlNets) act on all rows. `change` is applied to the model's hooks for this call.
+    """
+
+    x: Tensor
+    sigma: Tensor
+    context: Tensor
+    extra: Mapping[str, Tensor]
+    sides: tuple[int, ...] = (0,)
+    controls: tuple[Any, ...] = ()
+    change: Callable[[Any], Any] | None = None
+
+
+Predict: TypeAlias = Callable[[Evaluation], Tensor]
+"""One evaluation of the network, turned into predictions of x0 in the shape of the evaluation's x."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

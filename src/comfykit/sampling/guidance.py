@@ -1,36 +1,60 @@
-"""Guidance: several conditioned predictions become one."""
+"""Guidance: the predictions of several sides become one.
+
+A model carries `GuidanceRules`, which nodes add to: what happens to the predictions before they are
+combined, how they are combined, and what happens to the result. A rule may ask for further
+predictions, of another x or from a network with other hooks (`GuidanceInputs.evaluate`).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
-from comfykit.sampling.batching import CondBatch, make_batches
-from comfykit.sampling.conditioning import Cond, PlacedCond, place_sides
+from comfykit.sampling.conditioning import Cond
 from comfykit.sampling.denoiser import Predict
+from comfykit.sampling.sides import Sides
 
-NO_WEIGHT = 1e-37
-"""Begins the sum of weights, so that the prediction is 0 where no conditioning counts."""
+POSITIVE, NEGATIVE = 0, 1
+
+
+class Evaluate(Protocol):
+    """Makes further predictions in a step."""
+
+    def __call__(
+        self, side: int, x: Tensor | None = None, change: Callable[[Any], Any] | None = None
+    ) -> Tensor:
+        """Prediction of x0 for one side, from x (the step's own where None) and with changed hooks."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GuidanceInputs:
-    """What a rule of guidance combines: predictions of x0 made from x at sigma [batch]."""
+    """What rules of guidance work with: predictions of x0 made from x at sigma [batch].
+
+    `negative` is 0 where guidance does without it, at `cfg` 1.
+    """
 
     positive: Tensor
     negative: Tensor
     x: Tensor
     sigma: Tensor
     cfg: float
+    evaluate: Evaluate
 
+
+Before: TypeAlias = Callable[[GuidanceInputs], GuidanceInputs]
+"""Changes the predictions before they are combined."""
 
 Combine: TypeAlias = Callable[[GuidanceInputs], Tensor]
-"""A rule of guidance: classifier-free, rescaled, projected, ..."""
+"""Makes one prediction of both: classifier-free, rescaled, projected, ..."""
+
+After: TypeAlias = Callable[[Tensor, GuidanceInputs], Tensor]
+"""Changes the combined prediction."""
 
 
 def classifier_free(inputs: GuidanceInputs) -> Tensor:
@@ -38,12 +62,49 @@ def classifier_free(inputs: GuidanceInputs) -> Tensor:
     return inputs.negative + (inputs.positive - inputs.negative) * inputs.cfg
 
 
+@dataclass(frozen=True, slots=True)
+class GuidanceRules:
+    """How a model is guided. With `always_negative` the negative side is evaluated at `cfg` 1 too."""
+
+    before: tuple[Before, ...] = ()
+    combine: Combine = classifier_free
+    after: tuple[After, ...] = ()
+    always_negative: bool = False
+
+    def then(self, after: After, *, always_negative: bool = False) -> GuidanceRules:
+        """The same rules and one more that changes the result."""
+        return replace(
+            self, after=(*self.after, after), always_negative=self.always_negative or always_negative
+        )
+
+    def first(self, before: Before, *, always_negative: bool = False) -> GuidanceRules:
+        """The same rules and one more that changes the predictions."""
+        return replace(
+            self, before=(*self.before, before), always_negative=self.always_negative or always_negative
+        )
+
+    def combined_by(self, combine: Combine, *, always_negative: bool = False) -> GuidanceRules:
+        """The same rules with another way to combine both sides."""
+        return replace(self, combine=combine, always_negative=self.always_negative or always_negative)
+
+    def apply(self, inputs: GuidanceInputs) -> tuple[Tensor, Tensor]:
+        """The guided prediction, and the negative one that it was made with."""
+        for before in self.before:
+            inputs = before(inputs)
+        guided = self.combine(inputs)
+        for after in self.after:
+            guided = after(guided, inputs)
+        return guided, inputs.negative
+
+
+PLAIN = GuidanceRules()
+
+
 class GuidedDenoiser:
     """A `Denoiser` that evaluates the conditionings that count at a level and combines both sides.
 
-    What fits side by side is evaluated in one call of at most `max_rows` rows (None: any number). At
-    `cfg` 1 the negative side is not evaluated and `combine` not asked, unless `always_negative`. A side
-    without a conditioning that counts predicts 0.
+    At `cfg` 1 the negative side is not evaluated unless the rules want it. A side without a conditioning
+    that counts predicts 0.
     """
 
     def __init__(
@@ -52,79 +113,43 @@ class GuidedDenoiser:
         positive: Sequence[Cond],
         negative: Sequence[Cond],
         cfg: float,
-        combine: Combine = classifier_free,
+        rules: GuidanceRules = PLAIN,
         *,
-        always_negative: bool = False,
         max_rows: int | None = None,
     ) -> None:
-        self._predict = predict
+        self._sides = Sides(predict, (positive, negative), max_rows=max_rows)
         self._cfg = cfg
-        self._combine = combine
-        self._max_rows = max_rows
-        self._positive, self._negative = tuple(positive), tuple(negative)
-        self._two_sided = always_negative or not math.isclose(cfg, 1.0)
-        self._plan: _Plan | None = None
+        self._rules = rules
+        self._two_sided = rules.always_negative or not math.isclose(cfg, 1.0)
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The guided prediction of x0."""
-        positive, *negative = self.sides(x, sigma)
-        if not negative:
-            return positive
-        return self._combine(GuidanceInputs(positive, negative[0], x, sigma, self._cfg))
+        return self._guide(x, sigma, two_sided=self._two_sided)[0]
 
-    def sides(self, x: Tensor, sigma: Tensor) -> list[Tensor]:
-        """The positive prediction of x0 and, unless guidance does without, the negative one."""
-        if self._plan is None or not self._plan.is_for(x):
-            positive, negative = place_sides(self._positive, self._negative, x)
-            sides = [positive, negative] if self._two_sided else [positive]
-            self._plan = _Plan(sides, x, self._max_rows)
-        active, batches = self._plan.at(sigma)
-        predictions = {
-            member: prediction
-            for batch in batches
-            for member, prediction in zip(batch.members, batch.evaluate(self._predict, x, sigma), strict=True)
-        }
-        return [weighted_mean([(cond, predictions[cond]) for cond in side], x) for side in active]
+    def both(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """The guided prediction of x0 and the negative one, whatever `cfg` is; CFG++ needs both."""
+        return self._guide(x, sigma, two_sided=True)
+
+    def _guide(self, x: Tensor, sigma: Tensor, *, two_sided: bool) -> tuple[Tensor, Tensor]:
+        if two_sided:
+            positive, negative = self._sides(x, sigma)
+        else:
+            (positive,) = self._sides(x, sigma, (POSITIVE,))
+            negative = torch.zeros_like(positive)
+
+        inputs = GuidanceInputs(positive, negative, x, sigma, self._cfg, _Evaluator(self._sides, x, sigma))
+        return self._rules.apply(inputs)
 
 
-def weighted_mean(predictions: Sequence[tuple[PlacedCond, Tensor]], x: Tensor) -> Tensor:
-    """Predictions for parts of x as one for the whole of it: weighted sums over the sums of weights."""
-    if len(predictions) == 1 and predictions[0][0].whole:
-        return predictions[0][1]
-    total = torch.zeros_like(x, dtype=torch.float32)
-    weights = torch.full_like(x[:, :1], NO_WEIGHT, dtype=torch.float32)
-    for placed, prediction in predictions:
-        total[placed.region] += prediction * placed.weight
-        weights[placed.region] += placed.weight
-    return (total / weights).to(x.dtype)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Evaluator:
+    """`Evaluate` for one step."""
 
+    sides: Sides
+    x: Tensor
+    sigma: Tensor
 
-_Sides: TypeAlias = list[list[PlacedCond]]
-
-
-class _Plan:
-    """The conditionings fitted to one latent, and the batches in which those that count are evaluated."""
-
-    def __init__(self, sides: _Sides, x: Tensor, max_rows: int | None) -> None:
-        self._shape, self._device = x.shape, x.device
-        self._sides = sides
-        self._max_rows = max_rows
-        self._always = all(placed.cond.always_active for side in self._sides for placed in side)
-        self._made: dict[tuple[bool, ...], tuple[_Sides, list[CondBatch]]] = {}
-
-    def is_for(self, x: Tensor) -> bool:
-        return self._shape == x.shape and self._device == x.device
-
-    def at(self, sigma: Tensor) -> tuple[_Sides, list[CondBatch]]:
-        """The conditionings that count at sigma [batch] (one level), by side, and their batches."""
-        # Reading sigma waits for the device, so it is done only where ranges ask for it.
-        level = 0.0 if self._always else float(sigma[0])
-        active = tuple(
-            self._always or placed.cond.active_at(level) for side in self._sides for placed in side
-        )
-        if active not in self._made:
-            flags = iter(active)
-            sides = [[placed for placed in side if next(flags)] for side in self._sides]
-            together = [placed for side in sides for placed in side]
-            self._made[active] = sides, make_batches(together, self._max_rows)
-        return self._made[active]
+    def __call__(
+        self, side: int, x: Tensor | None = None, change: Callable[[Any], Any] | None = None
+    ) -> Tensor:
+        return self.sides(self.x if x is None else x, self.sigma, (side,), change)[0]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
 
-from comfykit.sampling.denoiser import Denoiser
+from comfykit.sampling.denoiser import Denoiser, both_sides
 from comfykit.sampling.noise import SEEDS
 from comfykit.sampling.parametrization import Parametrization
+
+MaskRule: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""The mask that counts at a level: (sigma [batch], mask) -> mask."""
 
 
 class MaskedDenoiser:
@@ -15,7 +21,7 @@ class MaskedDenoiser:
 
     Before each call x outside is replaced by the known latent under the run's noise at that level, after it
     the prediction outside by the latent. `mask` is [batch, 1, ...] from 0 (known) to 1 (free); values
-    between mix both.
+    between mix both. `rule` may make another mask of it at each level.
     """
 
     def __init__(
@@ -25,18 +31,34 @@ class MaskedDenoiser:
         latent: Tensor,
         noise: Tensor,
         parametrization: Parametrization,
+        rule: MaskRule | None = None,
     ) -> None:
         self._denoiser = denoiser
-        self._mask, self._outside = mask, 1 - mask
+        self._mask = mask
         self._latent, self._noise = latent, noise
-        self._known = latent * self._outside
         self._parametrization = parametrization
+        self._rule = rule
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
         """The prediction of x0, the latent itself where the mask is 0."""
-        noised = self._parametrization.noise_latent(sigma, self._noise, self._latent, max_denoise=False)
-        denoised = self._denoiser(x * self._mask + noised * self._outside, sigma)
-        return denoised * self._mask + self._known
+        mask = self._mask_at(sigma)
+        return self._keep(self._denoiser(self._blend(x, sigma, mask), sigma), mask)
+
+    def both(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, and the negative prediction as it is, of a denoiser that has two sides."""
+        mask = self._mask_at(sigma)
+        guided, negative = both_sides(self._denoiser)(self._blend(x, sigma, mask), sigma)
+        return self._keep(guided, mask), negative
+
+    def _mask_at(self, sigma: Tensor) -> Tensor:
+        return self._mask if self._rule is None else self._rule(sigma, self._mask)
+
+    def _blend(self, x: Tensor, sigma: Tensor, mask: Tensor) -> Tensor:
+        known = self._parametrization.noise_latent(sigma, self._noise, self._latent, max_denoise=False)
+        return x * mask + known * (1 - mask)
+
+    def _keep(self, denoised: Tensor, mask: Tensor) -> Tensor:
+        return denoised * mask + self._latent * (1 - mask)
 
 
 def fresh_noise(noise: Tensor, seed: int) -> Tensor:

@@ -3,58 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from comfykit.sampling.conditioning import Cond, fit_mask
-from comfykit.sampling.denoiser import Denoiser, Predict, StepCallback, ignore_step
-from comfykit.sampling.guidance import Combine, GuidedDenoiser, classifier_free
-from comfykit.sampling.inpaint import MaskedDenoiser, fresh_noise
+from comfykit.sampling.conditioning import fit_mask
+from comfykit.sampling.denoiser import Denoiser, StepCallback, ignore_step
+from comfykit.sampling.inpaint import MaskedDenoiser, MaskRule, fresh_noise
 from comfykit.sampling.noise_levels import NoiseLevels
 from comfykit.sampling.parametrization import Parametrization
 from comfykit.sampling.samplers import SamplerSpec, find_sampler
-
-
-def sample(
-    predict: Predict,
-    *,
-    levels: NoiseLevels,
-    parametrization: Parametrization,
-    positive: Sequence[Cond],
-    negative: Sequence[Cond],
-    cfg: float,
-    latent: Tensor,
-    noise: Tensor,
-    sigmas: Tensor,
-    sampler: str | SamplerSpec,
-    seed: int,
-    mask: Tensor | None = None,
-    callback: StepCallback = ignore_step,
-    combine: Combine = classifier_free,
-    always_negative: bool = False,
-    max_rows: int | None = None,
-) -> Tensor:
-    """Take a latent through the levels `sigmas` under two-sided guidance; see `run_sampler`.
-
-    `combine`, `always_negative` and `max_rows` are those of `GuidedDenoiser`.
-    """
-    denoiser = GuidedDenoiser(
-        predict, positive, negative, cfg, combine, always_negative=always_negative, max_rows=max_rows
-    )
-    return run_sampler(
-        denoiser,
-        levels=levels,
-        parametrization=parametrization,
-        latent=latent,
-        noise=noise,
-        sigmas=sigmas,
-        sampler=sampler,
-        seed=seed,
-        mask=mask,
-        callback=callback,
-    )
 
 
 @torch.no_grad()
@@ -69,13 +27,15 @@ def run_sampler(
     sampler: str | SamplerSpec,
     seed: int,
     mask: Tensor | None = None,
+    mask_rule: MaskRule | None = None,
     callback: StepCallback = ignore_step,
 ) -> Tensor:
     """Take a latent through the levels `sigmas` with any denoiser.
 
     `latent` [batch, channels, ...] is in the model's own scale, on the device to sample on; `noise` has its
     shape (see `initial_noise`; zeros for a latent that is noised already). `seed` is that of the
-    noise samplers add. `mask` [..., height, width], of any size, is 1 where the latent may change. The
+    noise samplers add. `mask` [..., height, width], of any size, is 1 where the latent may change,
+    as `mask_rule` may refine it for each level. The
     result is the latent at the last level, in the model's scale; with fewer than two levels it is `latent`.
     """
     if len(sigmas) < 2:
@@ -88,7 +48,9 @@ def run_sampler(
     x = parametrization.noise_latent(first, noise, latent, begins_in_noise)
     if mask is not None:
         outside = fresh_noise(noise, seed) if spec.fresh_mask_noise else noise
-        denoiser = MaskedDenoiser(denoiser, fit_mask(mask, latent), latent, outside, parametrization)
+        denoiser = MaskedDenoiser(
+            denoiser, fit_mask(mask, latent), latent, outside, parametrization, mask_rule
+        )
     step_noise = spec.noise(x, sigmas, seed)
     x = spec.run(denoiser, x, sigmas, noise=step_noise, callback=callback)
     return parametrization.finish(last, x)
