@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from comfykit.models.attention import SpatialTransformer
+from comfykit.models.control import ControlResiduals
 from comfykit.models.layers import GROUPS, Downsample, Upsample, timestep_embedding
 from comfykit.models.resblock import ResBlock
 
@@ -88,7 +89,14 @@ class UNet(nn.Module):
             nn.GroupNorm(GROUPS, width), nn.SiLU(), nn.Conv2d(width, config.out_channels, 3, padding=1)
         )
 
-    def forward(self, x: Tensor, timesteps: Tensor, context: Tensor, y: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        y: Tensor | None = None,
+        control: ControlResiduals | None = None,
+    ) -> Tensor:
         """x [B, in_channels, H, W], timesteps [B], context [B, S, context_dim] -> [B, out_channels, H, W].
 
         `y` [B, adm_in_channels] is needed where the configuration has it. Any H and W work. Computes in
@@ -103,6 +111,9 @@ class UNet(nn.Module):
             h = block(h, emb, context, h.shape[-2:])
             skips.append(h)
         h = self.middle_block(h, emb, context, h.shape[-2:])
+        if control is not None:
+            skips = [control.onto_skip(index, skip) for index, skip in enumerate(skips)]
+            h = control.onto_middle(h)
         for block in self.output_blocks:
             h = torch.cat((h, skips.pop()), dim=1)
             size = skips[-1].shape[-2:] if skips else h.shape[-2:]

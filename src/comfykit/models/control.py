@@ -1,0 +1,40 @@
+"""What ControlNets and adapters add to the features of a U-Net."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ControlResiduals:
+    """Residuals for one call of a U-Net ("Adding Conditional Control", arXiv 2302.05543, equation 2).
+
+    `output[i]` is added to the skip connection that input block i leaves, `middle` to what the middle block
+    gives; each has that tensor's shape, None adds nothing. `output` may be shorter than the way down.
+    """
+
+    output: tuple[Tensor | None, ...] = ()
+    middle: Tensor | None = None
+
+    def plus(self, other: ControlResiduals) -> ControlResiduals:
+        """The sum of both: several ControlNets at once."""
+        pairs = zip_longest(self.output, other.output)
+        return ControlResiduals(tuple(_sum(a, b) for a, b in pairs), _sum(self.middle, other.middle))
+
+    def onto_skip(self, index: int, skip: Tensor) -> Tensor:
+        """The skip connection of one input block with its residual."""
+        residual = self.output[index] if index < len(self.output) else None
+        return skip if residual is None else skip + residual.to(skip)
+
+    def onto_middle(self, h: Tensor) -> Tensor:
+        """The middle block's features with their residual."""
+        return h if self.middle is None else h + self.middle.to(h)
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
