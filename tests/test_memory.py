@@ -123,6 +123,13 @@ def test_converted_convolutions_are_channels_last() -> None:
     assert residency.resident_bytes() == 2 * sum(tensor.numel() for tensor in exact.values())
 
 
+def test_converted_float32_keeps_its_layout() -> None:
+    module, residency = network().half(), Residency("cpu")
+    residency.place(module, CPU, torch.float32)
+    assert module[0].weight.is_contiguous()
+    assert residency.resident_bytes() == sum(tensor.nbytes for tensor in module.parameters())
+
+
 def test_channels_last_can_be_asked_for() -> None:
     module, residency = network(), Residency("cpu")
     residency.place(module, CPU, torch.float32, channels_last=True)

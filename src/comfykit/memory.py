@@ -148,8 +148,8 @@ class Residency:
         """Make a module ready to compute on a device in a type; does nothing where it is.
 
         Tensors that fit as they are stay those of the file. Those that do not are copied one by one,
-        convolutions channels-last, as half precision runs best; `channels_last` asks for such copies of
-        all convolutions. Modules placed longest ago make room where memory is short.
+        convolutions in half precision channels-last, as they run best; `channels_last` asks for that in every
+        type, by a copy where need be. Modules placed longest ago make room where memory is short.
         """
         resident = self._residents.pop(module, None)
         if resident is not None and (resident.device, resident.dtype) != (device, dtype):
@@ -212,8 +212,8 @@ def _target(
     """Type and layout that a tensor should have; whole numbers keep their type."""
     wanted = dtype if tensor.is_floating_point() else tensor.dtype
     moves = tensor.device != device or tensor.dtype != wanted
-    convolution = tensor.dim() == 4 and (moves or channels_last)
-    return wanted, torch.channels_last if convolution else torch.preserve_format
+    channels_last = channels_last or (moves and wanted.itemsize == 2)
+    return wanted, torch.channels_last if channels_last and tensor.dim() == 4 else torch.preserve_format
 
 
 def _copy(module: nn.Module, resident: _Resident, channels_last: bool) -> None:

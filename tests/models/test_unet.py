@@ -79,7 +79,7 @@ def test_heads_follow_the_projection(config: UNetConfig, heads: tuple[int, int])
     assert (config.heads(64), config.heads(256)) == heads
 
 
-# Recorded from networks that agreed with diffusers 0.42 to 1e-5 (see below).
+# Recorded from networks that agreed with diffusers 0.42 (see below).
 RECORDED = {
     "sd15": (SD15, [0.6547, 0.4892, 0.6296, 0.9085]),
     "sd21": (SD21, [-1.1508, 0.2551, -0.2179, 0.3453]),

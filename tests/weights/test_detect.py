@@ -1,4 +1,4 @@
-"""Detection by names and shapes alone: a handmade table always, those of the published files where they lie."""
+"""Detection by names and shapes alone: handmade tables always, those of published files where they lie."""
 
 from __future__ import annotations
 
