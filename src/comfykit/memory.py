@@ -2,7 +2,8 @@
 
 Weights files are mapped into memory. A network that computes in the type of its file, on the CPU, reads
 the mapped bytes themselves; any other gets a copy, converted tensor by tensor, and gives it up again when
-the room is needed: the mapped tensors stay, to go back to.
+the room is needed: the mapped tensors stay, to go back to. Patches (a LoRA, a merge) are applied on the way
+into a copy, always from the file's bytes, so that they come off without a trace.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import ctypes
 import functools
 import mmap
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import psutil
 import torch
@@ -106,13 +107,51 @@ def free_memory(device: torch.device) -> int:
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
+class Patching(Protocol):
+    """Changes to a module's parameters, by name; see `comfykit.weights.patch`."""
+
+    def entries(self, name: str) -> Sequence[object]:
+        """What changes a parameter; equal where it changes it alike, empty where nothing does."""
+        ...
+
+    def apply(self, name: str, weight: Tensor) -> Tensor:
+        """The changed parameter in float32, on the device of `weight`; that one stays as it is."""
+        ...
+
+
 @dataclass(slots=True)
 class _Resident:
-    """A placed module: its device and type, and the tensors that copies stand in for."""
+    """A placed module: how its tensors are to be, and what its copies stand in for.
+
+    `sources` are the file's tensors that have copies, `patched` the patches in copies, by parameter.
+    """
 
     device: torch.device
     dtype: torch.dtype
+    channels_last: bool
+    patches: Patching | None = None
     sources: dict[str, Tensor] = field(default_factory=dict)
+    patched: dict[str, Sequence[object]] = field(default_factory=dict)
+
+    def target(self, tensor: Tensor) -> tuple[torch.dtype, torch.memory_format]:
+        """Type and layout that a tensor should have; whole numbers keep their type."""
+        wanted = self.dtype if tensor.is_floating_point() else tensor.dtype
+        moves = tensor.device != self.device or tensor.dtype != wanted
+        channels_last = self.channels_last or (moves and wanted.itemsize == 2)
+        return wanted, torch.channels_last if channels_last and tensor.dim() == 4 else torch.preserve_format
+
+    def fits(self, source: Tensor) -> bool:
+        """Whether a tensor of the file can be used as it is."""
+        dtype, layout = self.target(source)
+        if source.device != self.device or source.dtype != dtype:
+            return False
+        return layout is torch.preserve_format or source.is_contiguous(memory_format=layout)
+
+    def lacks(self, name: str, tensor: Tensor, patches: Patching | None) -> bool:
+        """Whether a tensor has to be made anew, to be placed with `patches`."""
+        entries = patches.entries(name) if patches is not None else ()
+        settled = name in self.sources or self.fits(tensor)
+        return not settled or entries != self.patched.get(name, ())
 
 
 class Residency:
@@ -137,35 +176,51 @@ class Residency:
         """The type that a part computes in here."""
         return choose_dtype(self._precision, self.device, part)
 
-    def place_part(self, module: nn.Module, part: Part) -> None:
+    def place_part(self, module: nn.Module, part: Part, patches: Patching | None = None) -> None:
         """Place a module where, and in the type in which, its part computes."""
         # The autoencoder is nearly all convolutions: that layout makes it a fifth faster on a CPU.
-        self.place(module, self.device, self.dtype(part), channels_last=part == "vae")
+        self.place(module, self.device, self.dtype(part), channels_last=part == "vae", patches=patches)
 
     def place(
-        self, module: nn.Module, device: torch.device, dtype: torch.dtype, *, channels_last: bool = False
+        self,
+        module: nn.Module,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        channels_last: bool = False,
+        patches: Patching | None = None,
     ) -> None:
         """Make a module ready to compute on a device in a type; does nothing where it is.
 
         Tensors that fit as they are stay those of the file. Those that do not are copied one by one,
         convolutions in half precision channels-last, as they run best; `channels_last` asks for that in every
-        type, by a copy where need be. Modules placed longest ago make room where memory is short.
+        type, by a copy where need be. Parameters that `patches` change are copies too: computed in float32
+        on the device from the file's tensor and stored in `dtype`; a module that is placed again with other
+        patches has only those parameters made anew whose patches differ. Modules placed longest ago make
+        room where memory is short.
         """
         resident = self._residents.pop(module, None)
         if resident is not None and (resident.device, resident.dtype) != (device, dtype):
             _restore(module, resident)
             resident = None
-        if resident is None:
-            self.make_room(_copied_bytes(module, device, dtype, channels_last), device)
-            resident = _Resident(device, dtype)
+        fresh = resident is None
+        resident = resident or _Resident(device, dtype, channels_last)
+        if fresh or resident.patches is not patches:
             try:
+                self.make_room(_bytes_to_copy(module, resident, patches), device)
                 # Tensors made in inference mode could never be used outside it.
                 with torch.inference_mode(False):
-                    _copy(module, resident, channels_last)
+                    _fill(module, resident, patches)
             except BaseException:
                 _restore(module, resident)
                 raise
         self._residents[module] = resident
+
+    def sources(self, module: nn.Module) -> Mapping[str, Tensor]:
+        """A module's tensors as its file has them, whatever copies stand in for them now."""
+        resident = self._residents.get(module)
+        copied = resident.sources if resident else {}
+        return {name: copied.get(name, tensor.detach()) for name, tensor in _tensors(module)}
 
     def make_room(self, size: int, device: torch.device | None = None) -> None:
         """Unload modules, those placed longest ago first, until `size` bytes and some headroom are free."""
@@ -206,25 +261,31 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from module.named_buffers()
 
 
-def _target(
-    tensor: Tensor, device: torch.device, dtype: torch.dtype, channels_last: bool
-) -> tuple[torch.dtype, torch.memory_format]:
-    """Type and layout that a tensor should have; whole numbers keep their type."""
-    wanted = dtype if tensor.is_floating_point() else tensor.dtype
-    moves = tensor.device != device or tensor.dtype != wanted
-    channels_last = channels_last or (moves and wanted.itemsize == 2)
-    return wanted, torch.channels_last if channels_last and tensor.dim() == 4 else torch.preserve_format
-
-
-def _copy(module: nn.Module, resident: _Resident, channels_last: bool) -> None:
-    files = _file_mappings()
+def _fill(module: nn.Module, resident: _Resident, patches: Patching | None) -> None:
+    """Make the tensors of a module that are not yet as they should be."""
+    files: list[tuple[int, int]] | None = None
     for name, tensor in _tensors(module):
-        dtype, layout = _target(tensor, resident.device, resident.dtype, channels_last)
-        copy = tensor.detach().to(resident.device, dtype, memory_format=layout)
-        if copy.data_ptr() != tensor.data_ptr():
-            resident.sources[name] = tensor.detach()
-            tensor.data = copy
-            _forget_pages(resident.sources[name], files)
+        if not resident.lacks(name, tensor, patches):
+            continue
+        files = _file_mappings() if files is None else files
+        source = resident.sources.get(name, tensor.detach())
+        made = _made(name, source, resident, patches)
+        tensor.data = made
+        if made.data_ptr() == source.data_ptr():
+            resident.sources.pop(name, None)
+        else:
+            resident.sources[name] = source
+            _forget_pages(source, files)
+        resident.patched[name] = patches.entries(name) if patches is not None else ()
+    resident.patches = patches
+
+
+def _made(name: str, source: Tensor, resident: _Resident, patches: Patching | None) -> Tensor:
+    """A tensor as a module should have it; the file's own where that is so already."""
+    dtype, layout = resident.target(source)
+    if patches is not None and patches.entries(name):
+        source = patches.apply(name, source.to(resident.device))
+    return source.to(resident.device, dtype, memory_format=layout)
 
 
 def _restore(module: nn.Module, resident: _Resident) -> None:
@@ -232,6 +293,7 @@ def _restore(module: nn.Module, resident: _Resident) -> None:
         if name in resident.sources:
             tensor.data = resident.sources[name]
     resident.sources.clear()
+    resident.patched.clear()
 
 
 def _file_mappings() -> list[tuple[int, int]]:
@@ -259,12 +321,10 @@ def _forget_pages(tensor: Tensor, files: list[tuple[int, int]]) -> None:
         ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
 
 
-def _copied_bytes(module: nn.Module, device: torch.device, dtype: torch.dtype, channels_last: bool) -> int:
-    """Bytes that copies of a module will take."""
-    total = 0
-    for _, tensor in _tensors(module):
-        wanted, layout = _target(tensor, device, dtype, channels_last)
-        stays = tensor.device == device and tensor.dtype == wanted
-        if not stays or not (layout is torch.preserve_format or tensor.is_contiguous(memory_format=layout)):
-            total += tensor.numel() * wanted.itemsize
-    return total
+def _bytes_to_copy(module: nn.Module, resident: _Resident, patches: Patching | None) -> int:
+    """Bytes that placing a module with patches will take beside what it has."""
+    return sum(
+        tensor.numel() * resident.target(tensor)[0].itemsize
+        for name, tensor in _tensors(module)
+        if name not in resident.sources and resident.lacks(name, tensor, patches)
+    )

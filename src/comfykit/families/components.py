@@ -6,6 +6,7 @@ family says. They are values: a changed one is a copy that shares the network.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from comfykit.families.family import Family
 from comfykit.memory import Residency
+from comfykit.models.clip_text import ClipText
 from comfykit.models.unet import UNet
 from comfykit.models.vae import AutoencoderKL
 from comfykit.sampling.denoiser import Evaluation, Predict
@@ -22,6 +24,7 @@ from comfykit.sampling.noise_levels import NoiseLevels
 from comfykit.sampling.parametrization import Parametrization
 from comfykit.text.chunks import FindEmbedding, no_embeddings, tokenize
 from comfykit.text.clip import ClipEncoder, EncodedPrompt
+from comfykit.weights.patch import NO_PATCHES, Patches
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +32,8 @@ class DiffusionModel:
     """MODEL: predicts clean latents.
 
     What nodes change about a model are these fields, in a copy (`dataclasses.replace`) that shares the
-    network: noise levels and parametrization, rules of guidance, the rule of inpainting masks.
+    network: noise levels and parametrization, rules of guidance, the rule of inpainting masks, patches of
+    the weights.
     """
 
     network: UNet
@@ -38,10 +42,11 @@ class DiffusionModel:
     parametrization: Parametrization
     rules: GuidanceRules = PLAIN
     mask_rule: MaskRule | None = None
+    patches: Patches = NO_PATCHES
 
     def predictor(self, residency: Residency) -> Predict:
         """The network on its device, as sampling sees it: x in the model's scale to a prediction of x0."""
-        residency.place_part(self.network, "unet")
+        residency.place_part(self.network, "unet", self.patches)
         network, levels, parametrization = self.network, self.levels, self.parametrization
 
         def predict(call: Evaluation) -> Tensor:
@@ -58,11 +63,18 @@ class DiffusionModel:
 class TextEncoder:
     """CLIP: turns prompts into what a diffusion model is conditioned on.
 
-    `layer` counts from the end: -1 is the last layer.
+    `layer` counts from the end: -1 is the last layer. `patches` name parameters with their network's name
+    before them: "clip_l.encoder.layers.0.mlp.fc1.weight".
     """
 
     encoder: ClipEncoder
     layer: int = -1
+    patches: Patches = NO_PATCHES
+
+    @property
+    def networks(self) -> Mapping[str, ClipText]:
+        """The networks by the names that ComfyUI gives them: clip_l, clip_g, clip_h."""
+        return {"clip_l": self.encoder.network}
 
     def with_layer(self, layer: int) -> TextEncoder:
         """The same encoder, read at another layer ("clip skip")."""
@@ -77,9 +89,10 @@ class TextEncoder:
         self, prompt: str, residency: Residency, find_embedding: FindEmbedding = no_embeddings
     ) -> EncodedPrompt:
         """Embed a prompt; weights and `embedding:name` as described in `comfykit.text`."""
-        network = self.encoder.network
-        # Kept in the type of its weights: it computes in float32 whatever that is.
-        residency.place(network, residency.device, next(network.parameters()).dtype)
+        for name, network in self.networks.items():
+            # Kept in the type of its weights: it computes in float32 whatever that is.
+            dtype = next(network.parameters()).dtype
+            residency.place(network, residency.device, dtype, patches=self.patches.below(f"{name}."))
         return self.encoder.encode(tokenize(prompt, self.encoder.tokenizer, find_embedding), skip=self.layer)
 
 

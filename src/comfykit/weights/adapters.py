@@ -74,8 +74,8 @@ class LowRank:
 class Hadamard:
     """LoHa: the element-wise product of two low-rank matrices.
 
-    Either `(w1_a @ w1_b) * (w2_a @ w2_b)` with w_a [out, rank] and w_b [rank, in, ...], or, in the Tucker form
-    of convolutions, with cores t1 and t2 [rank, rank, height, width] and w_a [rank, out], w_b [rank, in].
+    Either `(w1_a @ w1_b) * (w2_a @ w2_b)` with w_a [out, rank] and w_b [rank, in, ...], or, in the Tucker
+    form of convolutions, with cores t1, t2 [rank, rank, height, width] and w_a [rank, out], w_b [rank, in].
     """
 
     w1_a: Tensor
@@ -228,7 +228,8 @@ def decompose(weight: Tensor, difference: Tensor, magnitude: Tensor) -> Tensor:
     shape = [1] * weight.dim()
     shape[axis] = weight.shape[axis]
     others = [dimension for dimension in range(weight.dim()) if dimension != axis]
-    norm = torch.linalg.vector_norm(changed, dim=others, keepdim=True) + torch.finfo(torch.float32).eps
+    norm: Tensor = torch.linalg.vector_norm(changed, dim=others, keepdim=True)
+    norm = norm + torch.finfo(torch.float32).eps
     return changed * (magnitude.reshape(shape) / norm)
 
 

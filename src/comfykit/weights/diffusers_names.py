@@ -7,7 +7,7 @@ same on the way up. Which block is which follows from how many residual blocks e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from comfykit.models.unet import UNetConfig
 
@@ -31,21 +31,22 @@ _IN_RESNET = {
 }
 
 
-def diffusers_name(layer: str, config: UNetConfig) -> str | None:
-    """What diffusers calls a layer ("input_blocks.1.1.proj_in"); None for one that it does not have."""
-    if layer in _OUTSIDE:
-        return _OUTSIDE[layer]
-    for ours, theirs in _blocks(config):
-        if layer.startswith(f"{ours}."):
-            inner = layer.removeprefix(f"{ours}.")
-            return f"{theirs}.{_IN_RESNET.get(inner, inner)}" if ".resnets." in theirs else f"{theirs}.{inner}"
-    return None
-
-
-def diffusers_names(layers: list[str], config: UNetConfig) -> dict[str, str]:
-    """What diffusers calls each of the layers that it has."""
-    found = ((layer, diffusers_name(layer, config)) for layer in layers)
+def diffusers_names(layers: Iterable[str], config: UNetConfig) -> dict[str, str]:
+    """What diffusers calls each of the layers ("input_blocks.1.1.proj_in") that it has."""
+    blocks = {**_OUTSIDE, **dict(_blocks(config))}
+    found = ((layer, _name(layer, blocks)) for layer in layers)
     return {layer: name for layer, name in found if name is not None}
+
+
+def _name(layer: str, blocks: Mapping[str, str]) -> str | None:
+    if layer in blocks:
+        return blocks[layer]
+    parts = layer.split(".")
+    depth = 2 if parts[0] == "middle_block" else 3
+    block, inner = blocks.get(".".join(parts[:depth])), ".".join(parts[depth:])
+    if block is None:
+        return None
+    return f"{block}.{_IN_RESNET.get(inner, inner)}"
 
 
 def _blocks(config: UNetConfig) -> Iterator[tuple[str, str]]:

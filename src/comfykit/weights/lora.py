@@ -118,9 +118,10 @@ def _low_rank(parts: Parts) -> Adapter | None:
 
 def _hadamard(parts: Parts) -> Adapter | None:
     names = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
-    if parts.keys() >= set(names):
-        return Hadamard(*(parts[name] for name in names), parts.get("hada_t1"), parts.get("hada_t2"))
-    return None
+    if not parts.keys() >= set(names):
+        return None
+    w1_a, w1_b, w2_a, w2_b = (parts[name] for name in names)
+    return Hadamard(w1_a, w1_b, w2_a, w2_b, parts.get("hada_t1"), parts.get("hada_t2"))
 
 
 def _kronecker(parts: Parts) -> Adapter | None:

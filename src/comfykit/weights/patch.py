@@ -40,7 +40,9 @@ class Entry:
         """The changed weight; `weight` itself stays as it is."""
         if self.rows is not None:
             changed = weight.clone()
-            changed[self.rows] = Entry(self.patch, self.strength, self.strength_model).apply(weight[self.rows])
+            changed[self.rows] = Entry(self.patch, self.strength, self.strength_model).apply(
+                weight[self.rows]
+            )
             return changed
         if self.strength_model != 1.0:
             weight = weight * self.strength_model
