@@ -40,7 +40,7 @@ BELOW_SERVICES = {
     "doctor",
 }
 MAY_IMPORT: dict[str, set[str]] = {
-    "": set(),
+    "": {"api"},
     "errors": set(),
     "events": set(),
     "home": set(),
@@ -70,6 +70,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fetch": {"home", "settings", "weights.header"},
     "doctor": {"home", "settings", "weights.header"},
     "services": BELOW_SERVICES,
+    "api": {"services", *BELOW_SERVICES},
     "__main__": {"cli"},
     "cli": {"services", "settings", "home", "engine", "workflow", "fetch", "doctor"},
 }

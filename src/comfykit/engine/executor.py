@@ -32,6 +32,12 @@ class Executor:
         self.registry = registry
         self.cache = Cache() if cache is None else cache
         self._bodies: dict[tuple[str, str], Body] = {}
+        self._keys: Mapping[str, str] = {}
+
+    def values_of(self, node: str, slot: int) -> list[Any]:
+        """The values of a node's output in the last run; empty where the cache has not kept them."""
+        entry = self.cache.get(self._keys.get(node, ""))
+        return [] if entry is None else entry.outputs[slot]
 
     def run(
         self,
@@ -52,6 +58,7 @@ class Executor:
         self._forget_bodies(checked.graph)
         hidden = {"PROMPT": prompt, "EXTRA_PNGINFO": extra_pnginfo}
         run = _Run(self, checked, hidden, context, reporter, stopped)
+        self._keys = run.keys
         with run.background:
             return run.finish()
 

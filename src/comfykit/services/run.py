@@ -7,7 +7,7 @@ once. It takes settings and a reporter and returns values; what a person sees is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,6 +96,10 @@ class Runner:
                 error = self._explained(failure)
         return RunResult(workflow.name, saved, checked.problems, error, time.monotonic() - begin)
 
+    def values_of(self, node: str, slot: int) -> Sequence[Any]:
+        """The values that an output of a node had in the last run, empty where they were not kept."""
+        return self._executor.values_of(node, slot)
+
     def _execute(
         self, workflow: Workflow, checked: Checked, report: Reporter, stopped: Callable[[], bool]
     ) -> None:
@@ -116,7 +120,7 @@ class Runner:
         """Memory that ran out is given back, and the hint says what would need less."""
         if isinstance(failure.__cause__, torch.OutOfMemoryError | MemoryError):
             self._residency.clear()
-            failure.hint = "not enough memory: use a smaller picture or batch, or --precision fp16"
+            failure.hint = "not enough memory: use a smaller picture or batch, or half precision (--precision bf16)"
         return failure
 
 
