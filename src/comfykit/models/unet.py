@@ -70,8 +70,8 @@ class UNetBlock(nn.ModuleList):
         return h
 
 
-class UNet(nn.Module):
-    """Predicts what the denoiser is made of (noise or velocity) from a noisy latent."""
+class UNetEncoder(nn.Module):
+    """The way down of a U-Net and its middle, which a ControlNet is a copy of."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
@@ -81,10 +81,28 @@ class UNet(nn.Module):
         self.time_embed = _embedder(width, emb_channels)
         if config.adm_in_channels is not None:
             self.label_emb = nn.Sequential(_embedder(config.adm_in_channels, emb_channels))
-        skips, blocks = _input_blocks(config, emb_channels)
+        self.skip_channels, blocks = _input_blocks(config, emb_channels)
         self.input_blocks = nn.ModuleList(blocks)
-        self.middle_block = _middle_block(config, skips[-1], emb_channels)
-        self.output_blocks = nn.ModuleList(_output_blocks(config, skips, emb_channels))
+        self.middle_block = _middle_block(config, self.skip_channels[-1], emb_channels)
+
+    def embed(self, timesteps: Tensor, y: Tensor | None, dtype: torch.dtype) -> Tensor:
+        """Timesteps [B] and `y` [B, adm_in_channels] as the vector [B, emb] that residual blocks are told."""
+        emb: Tensor = self.time_embed(timestep_embedding(timesteps, self.config.model_channels).to(dtype))
+        if self.config.adm_in_channels is None:
+            return emb
+        if y is None:
+            raise ValueError(f"this U-Net needs y, a vector of {self.config.adm_in_channels} per picture")
+        label: Tensor = self.label_emb(y.to(dtype))
+        return emb + label
+
+
+class UNet(UNetEncoder):
+    """Predicts what the denoiser is made of (noise or velocity) from a noisy latent."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__(config)
+        width = config.model_channels
+        self.output_blocks = nn.ModuleList(_output_blocks(config, self.skip_channels, 4 * width))
         self.out = nn.Sequential(
             nn.GroupNorm(GROUPS, width), nn.SiLU(), nn.Conv2d(width, config.out_channels, 3, padding=1)
         )
@@ -103,7 +121,7 @@ class UNet(nn.Module):
         the type of the weights and returns the type of `x`.
         """
         dtype = next(self.out.parameters()).dtype
-        emb = self._embed(timesteps, y, dtype)
+        emb = self.embed(timesteps, y, dtype)
         context = context.to(dtype)
         h = x.to(dtype)
         skips: list[Tensor] = []
@@ -120,15 +138,6 @@ class UNet(nn.Module):
             h = block(h, emb, context, size)
         out: Tensor = self.out(h)
         return out.to(x.dtype)
-
-    def _embed(self, timesteps: Tensor, y: Tensor | None, dtype: torch.dtype) -> Tensor:
-        emb: Tensor = self.time_embed(timestep_embedding(timesteps, self.config.model_channels).to(dtype))
-        if self.config.adm_in_channels is None:
-            return emb
-        if y is None:
-            raise ValueError(f"this U-Net needs y, a vector of {self.config.adm_in_channels} per picture")
-        label: Tensor = self.label_emb(y.to(dtype))
-        return emb + label
 
 
 def _embedder(channels: int, emb_channels: int) -> nn.Sequential:
