@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 from comfykit.errors import ModelFileError
@@ -18,20 +19,36 @@ def unet_config(shapes: Shapes) -> UNetConfig:
 
     Raises `ModelFileError` where a tensor is missing that every such U-Net has.
     """
+    down = encoder_config(shapes)
+    if not down.context_dim:
+        raise _unknown("no cross-attention (attn2.to_k.weight)")
+    blocks_up = sum(down.num_res_blocks) + len(down.num_res_blocks)
+    return replace(
+        down,
+        out_channels=_shape(shapes, "out.2.weight", 4)[0],
+        output_depths=tuple(_depth(shapes, f"output_blocks.{index}.1.") for index in range(blocks_up)),
+    )
+
+
+def encoder_config(shapes: Shapes) -> UNetConfig:
+    """Configuration of the half of a U-Net that leads down: of a ControlNet. The way up is left empty.
+
+    `context_dim` is 0 where nothing attends to prompts, as in the smallest ControlNets for SDXL.
+
+    Raises `ModelFileError` where a tensor is missing that every such network has.
+    """
     width, in_channels = _shape(shapes, "input_blocks.0.0.weight", 4)[:2]
     counts, mults, input_depths = _way_down(shapes, width)
-    blocks_up = sum(counts) + len(counts)
     projections = {name: shape for name, shape in shapes.items() if name.endswith(".proj_in.weight")}
     label = shapes.get("label_emb.0.0.weight")
     return UNetConfig(
         in_channels=in_channels,
-        out_channels=_shape(shapes, "out.2.weight", 4)[0],
         model_channels=width,
         channel_mult=mults,
         num_res_blocks=counts,
         input_depths=input_depths,
         middle_depth=_depth(shapes, "middle_block.1."),
-        output_depths=tuple(_depth(shapes, f"output_blocks.{index}.1.") for index in range(blocks_up)),
+        output_depths=(),
         context_dim=_context_dim(shapes),
         adm_in_channels=label[1] if label else None,
         use_linear=any(len(shape) == 2 for shape in projections.values()),
@@ -57,10 +74,7 @@ def _way_down(shapes: Shapes, width: int) -> tuple[tuple[int, ...], tuple[int, .
 
 
 def _context_dim(shapes: Shapes) -> int:
-    for name, shape in shapes.items():
-        if name.endswith(".attn2.to_k.weight"):
-            return shape[1]
-    raise _unknown("no cross-attention (attn2.to_k.weight)")
+    return next((shape[1] for name, shape in shapes.items() if name.endswith(".attn2.to_k.weight")), 0)
 
 
 def vae_config(shapes: Shapes) -> VAEConfig:
