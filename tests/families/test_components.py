@@ -9,7 +9,7 @@ from comfykit.sampling.denoiser import Evaluation
 
 def test_a_predictor_denoises_at_the_level_it_is_told(checkpoint: Checkpoint, residency: Residency) -> None:
     model = checkpoint.model
-    context = torch.zeros(1, 77, checkpoint.clip.width)
+    context = torch.zeros(1, 77, checkpoint.model.network.config.context_dim)
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
 
     def predict(sigma: float) -> torch.Tensor:
@@ -24,8 +24,8 @@ def test_a_predictor_denoises_at_the_level_it_is_told(checkpoint: Checkpoint, re
 def test_prompts_are_embedded_and_the_layer_matters(checkpoint: Checkpoint, residency: Residency) -> None:
     clip = checkpoint.clip
     last = clip.encode("a fox", residency)
-    assert last.embedding.shape == (1, 77, clip.width)
-    assert last.pooled.shape == (1, clip.width)
+    assert last.embedding.shape == (1, 77, checkpoint.model.network.config.context_dim)
+    assert last.pooled.shape == (1, checkpoint.model.network.config.context_dim)
     earlier = clip.with_layer(-2).encode("a fox", residency)
     assert not torch.allclose(last.embedding, earlier.embedding)
     assert torch.equal(last.pooled, earlier.pooled)

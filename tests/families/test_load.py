@@ -12,7 +12,7 @@ from comfykit.families.load import Checkpoint, load_checkpoint, load_vae
 
 def test_a_checkpoint_has_a_model_a_text_encoder_and_a_vae(checkpoint: Checkpoint) -> None:
     assert checkpoint.model.family.name == "sd15"
-    assert checkpoint.model.network.config.context_dim == checkpoint.clip.width
+    assert list(checkpoint.clip.encoder.networks) == ["clip_l"]
     assert checkpoint.vae.network.config.latent_channels == 4
 
 

@@ -101,7 +101,7 @@ def test_weights_are_kept_in_half_precision(tiny_tensors: dict[str, Tensor]) -> 
 @pytest.mark.parametrize("skip", [-1, -2, -3])
 @pytest.mark.parametrize("prompt", ["", "a photograph of a red fox"])
 def test_as_transformers(encoder: ClipEncoder, reference: Reference, prompt: str, skip: int) -> None:
-    encoded = encoder.encode(tokenize(prompt), skip=skip)
+    encoded = encoder.encode(tokenize(prompt), layer=skip)
     assert encoded.embedding.dtype == torch.float32
     close(encoded.embedding[0], reference.hidden(chunk_ids(prompt), skip))
 
@@ -111,7 +111,7 @@ def test_pooled_is_the_last_layer_at_the_first_end(
     encoder: ClipEncoder, reference: Reference, skip: int
 ) -> None:
     prompt = "red fox " * 60
-    pooled = encoder.encode(tokenize(prompt), skip=skip).pooled
+    pooled = encoder.encode(tokenize(prompt), layer=skip).pooled
     ids = chunk_ids(prompt)
     assert pooled.shape == (1, 128)
     close(pooled[0], reference.hidden(ids)[ids.index(END)])
@@ -119,7 +119,9 @@ def test_pooled_is_the_last_layer_at_the_first_end(
 
 def test_a_layer_that_is_not_there_is_the_last(encoder: ClipEncoder) -> None:
     chunks = tokenize("fox")
-    assert torch.equal(encoder.encode(chunks, skip=-24).embedding, encoder.encode(chunks, skip=-1).embedding)
+    assert torch.equal(
+        encoder.encode(chunks, layer=-24).embedding, encoder.encode(chunks, layer=-1).embedding
+    )
 
 
 def test_chunks_are_encoded_apart_and_joined(encoder: ClipEncoder, reference: Reference) -> None:
@@ -134,7 +136,7 @@ def test_chunks_are_encoded_apart_and_joined(encoder: ClipEncoder, reference: Re
 def test_weights_move_a_token_from_the_empty_prompt(
     encoder: ClipEncoder, reference: Reference, skip: int
 ) -> None:
-    embedding = encoder.encode(tokenize("red (fox:1.5) (snow:0.0) day"), skip=skip).embedding[0]
+    embedding = encoder.encode(tokenize("red (fox:1.5) (snow:0.0) day"), layer=skip).embedding[0]
     plain = reference.hidden(chunk_ids("red fox snow day"), skip)
     empty = reference.hidden(chunk_ids(""), skip)
     expected = plain.clone()

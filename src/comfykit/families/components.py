@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from comfykit.families.family import Family
 from comfykit.memory import Residency
-from comfykit.models.clip_text import ClipText
 from comfykit.models.unet import UNet
 from comfykit.models.vae import AutoencoderKL
 from comfykit.sampling.denoiser import Evaluation, Predict
@@ -22,8 +21,8 @@ from comfykit.sampling.guidance import PLAIN, GuidanceRules
 from comfykit.sampling.inpaint import MaskRule
 from comfykit.sampling.noise_levels import NoiseLevels
 from comfykit.sampling.parametrization import Parametrization
-from comfykit.text.chunks import FindEmbedding, no_embeddings, tokenize
-from comfykit.text.clip import ClipEncoder, EncodedPrompt
+from comfykit.text.clip import EncodedPrompt
+from comfykit.text.encoders import Embeddings, PromptEncoder, Prompts, without_embeddings
 from comfykit.weights.patch import NO_PATCHES, Patches
 
 
@@ -63,37 +62,32 @@ class DiffusionModel:
 class TextEncoder:
     """CLIP: turns prompts into what a diffusion model is conditioned on.
 
-    `layer` counts from the end: -1 is the last layer. `patches` name parameters with their network's name
-    before them: "clip_l.encoder.layers.0.mlp.fc1.weight".
+    `layer` counts from the end, -1 is the last; None is the layer that the family takes. `patches` name
+    parameters with their network's name before them: "clip_l.encoder.layers.0.mlp.fc1.weight".
     """
 
-    encoder: ClipEncoder
-    layer: int = -1
+    encoder: PromptEncoder
+    layer: int | None = None
     patches: Patches = NO_PATCHES
 
     @property
-    def networks(self) -> Mapping[str, ClipText]:
+    def networks(self) -> Mapping[str, nn.Module]:
         """The networks by the names that ComfyUI gives them: clip_l, clip_g, clip_h."""
-        return {"clip_l": self.encoder.network}
+        return self.encoder.networks
 
     def with_layer(self, layer: int) -> TextEncoder:
         """The same encoder, read at another layer ("clip skip")."""
         return replace(self, layer=layer)
 
-    @property
-    def width(self) -> int:
-        """Length of a token's vector, which textual inversions must have."""
-        return self.encoder.network.config.width
-
     def encode(
-        self, prompt: str, residency: Residency, find_embedding: FindEmbedding = no_embeddings
+        self, prompts: Prompts, residency: Residency, embeddings: Embeddings = without_embeddings
     ) -> EncodedPrompt:
-        """Embed a prompt; weights and `embedding:name` as described in `comfykit.text`."""
+        """Embed a prompt, or one for each encoder; weights and `embedding:name` as in `comfykit.text`."""
         for name, network in self.networks.items():
             # Kept in the type of its weights: it computes in float32 whatever that is.
             dtype = next(network.parameters()).dtype
             residency.place(network, residency.device, dtype, patches=self.patches.below(f"{name}."))
-        return self.encoder.encode(tokenize(prompt, self.encoder.tokenizer, find_embedding), skip=self.layer)
+        return self.encoder.encode(prompts, embeddings, self.layer)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

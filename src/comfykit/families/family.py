@@ -11,7 +11,7 @@ from torch import Tensor
 from comfykit.models.unet import UNetConfig
 from comfykit.sampling.noise_levels import NoiseLevels
 from comfykit.sampling.parametrization import Parametrization
-from comfykit.text.clip import ClipEncoder
+from comfykit.text.encoders import PromptEncoder
 from comfykit.weights.detect import TextPart
 
 
@@ -71,5 +71,5 @@ class Family:
     latent_format: LatentFormat
     parametrization: Parametrization
     levels: Callable[[], NoiseLevels]
-    text: Callable[[Mapping[str, Tensor], tuple[TextPart, ...]], ClipEncoder]
+    text: Callable[[Mapping[str, Tensor], tuple[TextPart, ...]], PromptEncoder]
     model_inputs: ModelInputs = no_model_inputs

@@ -6,23 +6,18 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from comfykit.errors import ModelFileError
 from comfykit.families.family import Family, LatentFormat
+from comfykit.families.text_encoders import clip_l, only_part
 from comfykit.sampling.noise_levels import scaled_linear_levels
 from comfykit.sampling.parametrization import EpsPrediction
-from comfykit.text.clip import ClipEncoder, build_clip_text, config_from_shapes
+from comfykit.text.encoders import ClipEncoders
 from comfykit.weights.detect import TextPart
-from comfykit.weights.read import take
 
 
-def text_encoder(tensors: Mapping[str, Tensor], parts: tuple[TextPart, ...]) -> ClipEncoder:
-    """The CLIP-L text encoder of a checkpoint."""
-    prefix = next((part.prefix for part in parts if part.layout == "clip"), None)
-    if prefix is None:
-        raise ModelFileError("the checkpoint has no CLIP-L text encoder")
-    own = take(tensors, prefix)
-    config = config_from_shapes({name: tuple(tensor.shape) for name, tensor in own.items()})
-    return ClipEncoder(build_clip_text(own, config))
+def text_encoder(tensors: Mapping[str, Tensor], parts: tuple[TextPart, ...]) -> ClipEncoders:
+    """CLIP-L, read at its last layer."""
+    part = only_part(parts, "Stable Diffusion 1.x")
+    return ClipEncoders((clip_l(tensors, part, layer=-1, normed=True),))
 
 
 SD15 = Family(

@@ -1,7 +1,8 @@
 """The text transformer of CLIP.
 
 "Learning Transferable Visual Models From Natural Language Supervision" (Radford et al. 2021), section
-2.4. Names of the parameters are those of the checkpoints after `text_model.`.
+2.4. Names of the parameters are those of the checkpoints after `text_model.`, and `text_projection` is
+what lies beside it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ Activation = Literal["quick_gelu", "gelu"]
 
 @dataclass(frozen=True, slots=True)
 class ClipTextConfig:
-    """The shape of a text encoder; the defaults are those of CLIP ViT-L/14, which SD 1.x uses."""
+    """The shape of a text encoder; the defaults are those of CLIP ViT-L/14, which SD 1.x uses.
+
+    `projection` is the width of the space that texts share with pictures, None without the layer that
+    leads there.
+    """
 
     width: int = 768
     heads: int = 12
@@ -27,6 +32,7 @@ class ClipTextConfig:
     vocabulary: int = 49408
     positions: int = 77
     activation: Activation = "quick_gelu"
+    projection: int | None = None
 
 
 class Linear(nn.Linear):
@@ -34,7 +40,8 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] -> [..., out]."""
-        return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.linear(x, self.weight.to(x.dtype), bias)
 
 
 class LayerNorm(nn.LayerNorm):
@@ -135,6 +142,8 @@ class ClipText(nn.Module):
         self.embeddings = Embeddings(config)
         self.encoder = Encoder(config)
         self.final_layer_norm = LayerNorm(config.width)
+        if config.projection is not None:
+            self.text_projection = Linear(config.width, config.projection, bias=False)
 
     @property
     def device(self) -> torch.device:
@@ -145,6 +154,14 @@ class ClipText(nn.Module):
         """Vectors [B, T, width] of token ids [B, T], positions not yet added."""
         vectors: Tensor = self.embeddings.token_embedding(ids)
         return vectors.float()
+
+    def pool(self, state: Tensor) -> Tensor:
+        """What stands for a whole text: the last layer at its end token [B, width], normed and projected."""
+        normed: Tensor = self.final_layer_norm(state)
+        if self.config.projection is None:
+            return normed
+        projected: Tensor = self.text_projection(normed)
+        return projected
 
     def forward(self, vectors: Tensor) -> list[Tensor]:
         """Hidden states [B, T, width] behind each layer, not normed, from the vectors of `embed`.

@@ -7,8 +7,10 @@ from typing import Annotated
 from comfykit.engine.define import integer, node
 from comfykit.engine.define import text as text_input
 from comfykit.families.conditioning import to_link
+from comfykit.nodes.context import NodeContext
 from comfykit.nodes.types import Clip, Conditioning, Context
 from comfykit.text.embeddings import EmbeddingFolder
+from comfykit.text.encoders import Embeddings
 
 
 @node("CLIPTextEncode", title="CLIP Text Encode (Prompt)", category="conditioning")
@@ -21,8 +23,13 @@ def clip_text_encode(
 
     `(words)` weighs them by 1.1, `(words:1.3)` by 1.3, `embedding:name` puts in a textual inversion.
     """
-    embeddings = EmbeddingFolder(context.settings.home, clip.width, reporter=context.reporter)
-    return to_link(clip.encode(text, context.residency, embeddings))
+    return to_link(clip.encode(text, context.residency, embeddings(context)))
+
+
+def embeddings(context: NodeContext) -> Embeddings:
+    """The textual inversions of the home."""
+    home, reporter = context.settings.home, context.reporter
+    return lambda slot, width: EmbeddingFolder(home, width, slot, reporter)
 
 
 @node("CLIPSetLastLayer", title="CLIP Set Last Layer", category="conditioning")

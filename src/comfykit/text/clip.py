@@ -1,7 +1,7 @@
 """CLIP as a text encoder: chunks to the embeddings that a U-Net attends to.
 
-SD 1.x takes the hidden state of the last layer, or of one before it ("clip skip"), always through the
-final layer norm.
+Families read it at different layers, through the final layer norm or not; "clip skip" reads it at another
+layer than the family's own.
 """
 
 from __future__ import annotations
@@ -44,7 +44,17 @@ def config_from_shapes(
         raise ModelFileError(f"the text encoder has no tensor {missing}", tensor=missing.args[0]) from missing
     layers = {int(name.split(".")[2]) for name in shapes if name.startswith("encoder.layers.")}
     heads = max(1, width // CHANNELS_PER_HEAD)
-    return ClipTextConfig(width, heads, len(layers), mlp_width, vocabulary, positions, activation)
+    projection = shapes.get("text_projection.weight")
+    return ClipTextConfig(
+        width,
+        heads,
+        len(layers),
+        mlp_width,
+        vocabulary,
+        positions,
+        activation,
+        projection[0] if projection else None,
+    )
 
 
 def build_clip_text(
@@ -72,29 +82,47 @@ def build_clip_text(
 
 @dataclass(frozen=True, slots=True)
 class ClipEncoder:
-    """A CLIP text encoder with its tokenizer."""
+    """A CLIP text encoder as a family reads it.
+
+    `slot` is its name among the encoders of a model: `clip_l`, `clip_g` or `clip_h`. `layer` counts from the
+    end: -1 is the last, -2 the one before it. `normed` says whether the final layer norm follows.
+    """
 
     network: ClipText
     tokenizer: ClipTokenizer = CLIP_L
+    slot: str = "clip_l"
+    layer: int = -1
+    normed: bool = True
 
-    def encode(self, chunks: Sequence[Chunk], *, skip: int = -1) -> EncodedPrompt:
+    @property
+    def width(self) -> int:
+        """Length of a token's vector, which textual inversions must have."""
+        return self.network.config.width
+
+    def encode(self, chunks: Sequence[Chunk], *, layer: int | None = None) -> EncodedPrompt:
         """Embed the chunks of one prompt, at least one, in float32 on the network's device.
 
-        `skip` counts layers from the end: -1 takes the last, -2 the one before it; one that the network
-        does not have takes the last. The pooled vector is that of the first chunk's first end token,
-        always of the last layer.
+        `layer` overrides the encoder's own; one that the network does not have gives the last, normed. The
+        pooled vector is that of the first chunk's first end token, always of the last layer.
         """
         weighted = any(token.weight != 1.0 for chunk in chunks for token in chunk)
         rows = [*chunks, empty_chunk(self.tokenizer)] if weighted else list(chunks)
         states = self.network(self._vectors(rows))
-        layer = skip if -len(states) <= skip <= -1 else -1
-        hidden = self.network.final_layer_norm(states[layer])
+        hidden = self._read(states, self.layer if layer is None else layer)
         embedding = hidden[: len(chunks)]
         if weighted:
             embedding = weigh(embedding, hidden[-1], _weights(chunks).to(hidden))
         end = self._first_end(chunks[0])
-        pooled = self.network.final_layer_norm(states[-1][:1, end])
-        return EncodedPrompt(embedding.flatten(0, 1)[None], pooled)
+        return EncodedPrompt(embedding.flatten(0, 1)[None], self.network.pool(states[-1][:1, end]))
+
+    def _read(self, states: Sequence[Tensor], layer: int) -> Tensor:
+        """The hidden states that the embedding is made of."""
+        exists = -len(states) <= layer <= -1
+        state = states[layer if exists else -1]
+        if self.normed or not exists:
+            normed: Tensor = self.network.final_layer_norm(state)
+            return normed
+        return state
 
     def _vectors(self, rows: Sequence[Chunk]) -> Tensor:
         """Vectors of the tokens [chunks, tokens, width]; those of textual inversions are put in place."""

@@ -44,6 +44,7 @@ class ClipTokenizer:
 
 
 CLIP_L = ClipTokenizer()
+OPEN_CLIP = ClipTokenizer(pad=0)
 
 
 @cache
