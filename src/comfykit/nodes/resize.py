@@ -10,6 +10,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from comfykit.families.framing import crop_to_aspect
+
 Pixels: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -25,17 +27,6 @@ def resize(samples: Tensor, width: int, height: int, method: str, crop: str = "d
     if method == "lanczos":
         return lanczos(samples, width, height)
     return F.interpolate(samples, size=(height, width), mode=method)
-
-
-def crop_to_aspect(samples: Tensor, width: int, height: int) -> Tensor:
-    """The largest middle part with the aspect ratio of `width` x `height`, a view of `samples`."""
-    old_height, old_width = samples.shape[-2:]
-    # What is too much on one of the axes, halved; the other axis comes out below zero.
-    left = round((old_width * height - old_height * width) / (2 * height))
-    top = round((old_height * width - old_width * height) / (2 * width))
-    left = min(max(left, 0), (old_width - 1) // 2)
-    top = min(max(top, 0), (old_height - 1) // 2)
-    return samples[..., top : old_height - top, left : old_width - left]
 
 
 def lanczos(samples: Tensor, width: int, height: int) -> Tensor:
