@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from comfykit.nodes.pictures import read_picture, to_picture
 from comfykit.families.framing import crop_to_aspect
+from comfykit.nodes.pictures import read_picture, to_picture
 from comfykit.nodes.resize import bislerp, fill_in_size, resize, slerp
 
 METHODS = ("nearest-exact", "bilinear", "area", "bicubic", "lanczos", "bislerp")
