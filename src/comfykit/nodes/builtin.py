@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from comfykit.engine.registry import Registry
-from comfykit.nodes import conditioning, images, latents, loaders, sampling, saving, vae
+from comfykit.nodes import conditioning, images, latents, loaders, loras, merging, sampling, saving, vae
 
-MODULES = (loaders, conditioning, sampling, latents, vae, images, saving)
+MODULES = (loaders, loras, merging, conditioning, sampling, latents, vae, images, saving)
 
 
 def builtin_registry() -> Registry:

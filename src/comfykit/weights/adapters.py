@@ -158,8 +158,8 @@ class Difference:
 class Adapted:
     """A patch: W plus `strength * alpha / rank` times an adapter's difference; without `alpha`, 1 for it.
 
-    With `dora_scale` the result is brought to given norms, `dora_scale * V / |V|`, and `strength` leads in
-    a straight line from W to that.
+    With `dora_scale` the rows or columns of the result are brought to given lengths (see `decompose`), and
+    `strength` leads in a straight line from W to that.
     """
 
     adapter: Adapter
@@ -218,9 +218,11 @@ class OtherWeight:
 
 
 def decompose(weight: Tensor, difference: Tensor, magnitude: Tensor) -> Tensor:
-    """`magnitude * V / |V|` with `V = weight + difference`, norms taken per output or per input.
+    """`magnitude * V / norm` with `V = weight + difference`, per output or per input.
 
     `magnitude` has as many numbers as the weight has outputs ([out], [out, 1, ...]) or inputs ([1, in, ...]).
+    Per input `norm` is that of V, as in the paper; per output it is that of the weight alone, which is what
+    ComfyUI divides by (the case `lora_dora` tells the two apart).
     """
     changed = weight + difference
     per_output = magnitude.dim() == 1 or magnitude.shape[0] == weight.shape[0]
@@ -228,9 +230,8 @@ def decompose(weight: Tensor, difference: Tensor, magnitude: Tensor) -> Tensor:
     shape = [1] * weight.dim()
     shape[axis] = weight.shape[axis]
     others = [dimension for dimension in range(weight.dim()) if dimension != axis]
-    norm: Tensor = torch.linalg.vector_norm(changed, dim=others, keepdim=True)
-    norm = norm + torch.finfo(torch.float32).eps
-    return changed * (magnitude.reshape(shape) / norm)
+    norm: Tensor = torch.linalg.vector_norm(weight if per_output else changed, dim=others, keepdim=True)
+    return changed * (magnitude.reshape(shape) / (norm + torch.finfo(torch.float32).eps))
 
 
 def _wide(tensor: Tensor, device: torch.device) -> Tensor:

@@ -1,4 +1,4 @@
-"""The names that diffusers gives the layers of a U-Net, from the names here.
+"""The names that diffusers gives the layers of a U-Net, from the names here, and the other way round.
 
 Checkpoints (and the code here) number the blocks of a U-Net from its input to its output; diffusers
 groups them by resolution: `down_blocks.{level}.resnets.{i}`, `.attentions.{i}`, `.downsamplers.0`, and the
@@ -36,6 +36,25 @@ def diffusers_names(layers: Iterable[str], config: UNetConfig) -> dict[str, str]
     blocks = {**_OUTSIDE, **dict(_blocks(config))}
     found = ((layer, _name(layer, blocks)) for layer in layers)
     return {layer: name for layer, name in found if name is not None}
+
+
+def checkpoint_names(layers: Iterable[str], config: UNetConfig) -> dict[str, str]:
+    """What checkpoints call each of the layers of diffusers ("down_blocks.0.resnets.0.conv1") that they have.
+
+    Of the configuration, only how many residual blocks each level has need be known for the way down.
+    """
+    ours = {theirs: ours for ours, theirs in (*_OUTSIDE.items(), *_blocks(config))}
+    inside = {theirs: ours for ours, theirs in _IN_RESNET.items()}
+    found: dict[str, str] = {}
+    for layer in layers:
+        parts = layer.split(".")
+        depth = 3 if parts[0] == "mid_block" else 4
+        block, inner = ours.get(".".join(parts[:depth])), ".".join(parts[depth:])
+        if layer in ours:
+            found[layer] = ours[layer]
+        elif block is not None:
+            found[layer] = f"{block}.{inside.get(inner, inner)}"
+    return found
 
 
 def _name(layer: str, blocks: Mapping[str, str]) -> str | None:

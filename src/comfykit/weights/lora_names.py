@@ -11,14 +11,16 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from comfykit.models.unet import UNetConfig
 from comfykit.weights.diffusers_names import diffusers_names
 from comfykit.weights.lora import Lora
 from comfykit.weights.patch import WeightPatch
 
-Target: TypeAlias = Literal["unet", "te1", "te2", "te3", "clip_l", "clip_g", "clip_h"]
+# "unet"; "te1", "te2", ... for the text encoders in the order of diffusers' pipelines; or their own names,
+# "clip_l", "clip_g", "clip_h".
+Target: TypeAlias = str
 Shape: TypeAlias = tuple[int, ...]
 
 # How names begin, and which network follows; the first that fits decides. `te1` is the first text encoder.

@@ -62,7 +62,9 @@ class Patches:
 
     def with_patches(self, patches: Mapping[str, WeightPatch], strength: float = 1.0) -> Patches:
         """These patches, and after them others, all with the same strength."""
-        return self.with_entries({name: Entry(patch, strength) for name, patch in patches.items()})
+        return self.with_entries(
+            {name: Entry(patch, strength) for name, patch in patches.items() if strength}
+        )
 
     def below(self, prefix: str) -> Patches:
         """The patches of parameters whose names begin with `prefix`, under what follows it."""
