@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from comfykit.models.hooks import HookedBlock, HookedTransformer
 from comfykit.models.layers import GROUPS
 
 
@@ -28,10 +31,21 @@ class CrossAttention(nn.Module):
         self.to_v = nn.Linear(context_dim, channels, bias=False)
         self.to_out = nn.Sequential(nn.Linear(channels, channels))
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Attend to `context`; to `x` where there is none."""
+    def forward(
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        values: Tensor | None = None,
+        attend: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+    ) -> Tensor:
+        """Attend to `context`; to `x` where there is none.
+
+        `values` may differ from the context, and `attend` may take the place of attention between the
+        projections.
+        """
         context = x if context is None else context
-        out: Tensor = self.to_out(attention(self.to_q(x), self.to_k(context), self.to_v(context), self.heads))
+        q, k, v = self.to_q(x), self.to_k(context), self.to_v(context if values is None else values)
+        out: Tensor = self.to_out(attention(q, k, v, self.heads) if attend is None else attend(q, k, v))
         return out
 
 
@@ -75,10 +89,14 @@ class TransformerBlock(nn.Module):
         self.norm2 = nn.LayerNorm(channels)
         self.norm3 = nn.LayerNorm(channels)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, hooked: HookedTransformer | None = None) -> Tensor:
         """Three residual steps, each on its own layer norm."""
-        x = x + self.attn1(self.norm1(x))
-        x = x + self.attn2(self.norm2(x), context)
+        if hooked is None:
+            x = x + self.attn1(self.norm1(x))
+            x = x + self.attn2(self.norm2(x), context)
+        else:
+            x = hooked.between(x + hooked.self_attention(self.attn1, self.norm1(x)))
+            x = x + hooked.cross_attention(self.attn2, self.norm2(x), context)
         out: Tensor = x + self.ff(self.norm3(x))
         return out
 
@@ -104,6 +122,7 @@ class SpatialTransformer(nn.Module):
     def __init__(self, channels: int, context_dim: int, heads: int, depth: int, *, use_linear: bool) -> None:
         super().__init__()
         projection = nn.Linear if use_linear else PixelLinear
+        self.heads = heads
         self.norm = nn.GroupNorm(GROUPS, channels, eps=1e-6)
         self.proj_in = projection(channels, channels)
         self.transformer_blocks = nn.ModuleList(
@@ -111,11 +130,13 @@ class SpatialTransformer(nn.Module):
         )
         self.proj_out = projection(channels, channels)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, hooked: HookedBlock | None = None) -> Tensor:
         """Add what the blocks make of the pixels, taken row by row, to `x`."""
+        _, channels, height, width = x.shape
         tokens: Tensor = self.norm(x).flatten(2).transpose(1, 2)
         tokens = self.proj_in(tokens)
-        for block in self.transformer_blocks:
-            tokens = block(tokens, context)
+        for index, block in enumerate(self.transformer_blocks):
+            inside = hooked and hooked.transformer(index, self.heads, channels, (height, width))
+            tokens = block(tokens, context, inside)
         tokens = self.proj_out(tokens)
         return x + tokens.transpose(1, 2).reshape(x.shape)

@@ -13,7 +13,8 @@ class ControlResiduals:
     """Residuals for one call of a U-Net ("Adding Conditional Control", arXiv 2302.05543, equation 2).
 
     `output[i]` is added to the skip connection that input block i leaves, `middle` to what the middle block
-    gives; each has that tensor's shape, None adds nothing. `output` may be shorter than the way down.
+    gives, None adds nothing. `output` may be shorter than the way down. A residual of another size than its
+    place's is left out: where hooks shrink the features, it belongs to features that are not there.
     """
 
     output: tuple[Tensor | None, ...] = ()
@@ -26,12 +27,15 @@ class ControlResiduals:
 
     def onto_skip(self, index: int, skip: Tensor) -> Tensor:
         """The skip connection of one input block with its residual."""
-        residual = self.output[index] if index < len(self.output) else None
-        return skip if residual is None else skip + residual.to(skip)
+        return _added(skip, self.output[index] if index < len(self.output) else None)
 
     def onto_middle(self, h: Tensor) -> Tensor:
         """The middle block's features with their residual."""
-        return h if self.middle is None else h + self.middle.to(h)
+        return _added(h, self.middle)
+
+
+def _added(h: Tensor, residual: Tensor | None) -> Tensor:
+    return h if residual is None or residual.shape[2:] != h.shape[2:] else h + residual.to(h)
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from comfykit.models.attention import SpatialTransformer
 from comfykit.models.control import ControlResiduals
+from comfykit.models.hooks import NO_HOOKS, BlockInfo, BlockKind, CallInfo, HookedBlock, UNetHooks
 from comfykit.models.layers import GROUPS, Downsample, Upsample, timestep_embedding
 from comfykit.models.resblock import ResBlock
 
@@ -56,13 +57,20 @@ class UNetConfig:
 class UNetBlock(nn.ModuleList):
     """A few layers in a row, each handed what it needs."""
 
-    def forward(self, h: Tensor, emb: Tensor, context: Tensor, size: tuple[int, int]) -> Tensor:
+    def forward(
+        self,
+        h: Tensor,
+        emb: Tensor,
+        context: Tensor,
+        size: tuple[int, int],
+        hooked: HookedBlock | None = None,
+    ) -> Tensor:
         """Run the layers; an `Upsample` among them enlarges to `size`."""
         for layer in self:
             if isinstance(layer, ResBlock):
                 h = layer(h, emb)
             elif isinstance(layer, SpatialTransformer):
-                h = layer(h, context)
+                h = layer(h, context, hooked)
             elif isinstance(layer, Upsample):
                 h = layer(h, size)
             else:
@@ -106,6 +114,7 @@ class UNet(UNetEncoder):
         self.out = nn.Sequential(
             nn.GroupNorm(GROUPS, width), nn.SiLU(), nn.Conv2d(width, config.out_channels, 3, padding=1)
         )
+        self._transformers = _transformer_numbers(self)
 
     def forward(
         self,
@@ -114,30 +123,85 @@ class UNet(UNetEncoder):
         context: Tensor,
         y: Tensor | None = None,
         control: ControlResiduals | None = None,
+        hooks: UNetHooks = NO_HOOKS,
+        call: CallInfo | None = None,
     ) -> Tensor:
         """x [B, in_channels, H, W], timesteps [B], context [B, S, context_dim] -> [B, out_channels, H, W].
 
-        `y` [B, adm_in_channels] is needed where the configuration has it. Any H and W work. Computes in
-        the type of the weights and returns the type of `x`.
+        `y` [B, adm_in_channels] is needed where the configuration has it, and `call`, what hooks are told,
+        where there are hooks. Any H and W work. Computes in the type of the weights and returns the type of
+        `x`.
         """
+        at = self._hooked(hooks, call)
         dtype = next(self.out.parameters()).dtype
         emb = self.embed(timesteps, y, dtype)
         context = context.to(dtype)
         h = x.to(dtype)
         skips: list[Tensor] = []
-        for block in self.input_blocks:
-            h = block(h, emb, context, h.shape[-2:])
+        for number, block in enumerate(self.input_blocks):
+            here = at("input", number)
+            h = block(h, emb, context, h.shape[-2:], here)
+            h = h if here is None else here.after_input(h)
             skips.append(h)
-        h = self.middle_block(h, emb, context, h.shape[-2:])
+            h = h if here is None else here.after_skip(h)
+        here = at("middle", 0)
+        h = self.middle_block(h, emb, context, h.shape[-2:], here)
         if control is not None:
             skips = [control.onto_skip(index, skip) for index, skip in enumerate(skips)]
             h = control.onto_middle(h)
-        for block in self.output_blocks:
-            h = torch.cat((h, skips.pop()), dim=1)
+        h = h if here is None else here.after_middle(h)
+        for number, block in enumerate(self.output_blocks):
+            here = at("output", number)
+            skip = skips.pop()
+            if here is not None:
+                h, skip = here.before_output(h, skip)
+            h = torch.cat((h, skip), dim=1)
             size = skips[-1].shape[-2:] if skips else h.shape[-2:]
-            h = block(h, emb, context, size)
+            h = block(h, emb, context, size, here)
         out: Tensor = self.out(h)
         return out.to(x.dtype)
+
+    def _hooked(
+        self, hooks: UNetHooks, call: CallInfo | None
+    ) -> Callable[[BlockKind, int], HookedBlock | None]:
+        """What a block is told of hooks: nothing where there are none."""
+        if hooks is NO_HOOKS:
+            return _unhooked
+        if call is None:
+            raise ValueError("hooks of a U-Net need what they are told about its call")
+
+        def at(kind: BlockKind, number: int) -> HookedBlock:
+            info = BlockInfo(
+                call.sigma,
+                call.sides,
+                call.latent_size,
+                call.data,
+                kind=kind,
+                number=number,
+                transformer=self._transformers[kind, number],
+            )
+            return HookedBlock(hooks, info)
+
+        return at
+
+
+def _unhooked(kind: BlockKind, number: int) -> HookedBlock | None:
+    return None
+
+
+def _transformer_numbers(network: UNet) -> dict[tuple[BlockKind, int], int]:
+    """How many spatial transformers come before each block."""
+    blocks: list[tuple[BlockKind, int, nn.Module]] = [
+        *(("input", number, block) for number, block in enumerate(network.input_blocks)),
+        ("middle", 0, network.middle_block),
+        *(("output", number, block) for number, block in enumerate(network.output_blocks)),
+    ]
+    numbers: dict[tuple[BlockKind, int], int] = {}
+    count = 0
+    for kind, number, block in blocks:
+        numbers[kind, number] = count
+        count += sum(isinstance(layer, SpatialTransformer) for layer in block.children())
+    return numbers
 
 
 def _embedder(channels: int, emb_channels: int) -> nn.Sequential:
