@@ -6,17 +6,20 @@ family says. They are values: a changed one is a copy that shares the network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from comfykit.families.family import Family
 from comfykit.memory import Residency
+from comfykit.models.hooks import NO_HOOKS, CallInfo, UNetHooks
 from comfykit.models.unet import UNet
 from comfykit.models.vae import AutoencoderKL
-from comfykit.sampling.denoiser import Evaluation, Predict
+from comfykit.sampling.denoiser import Evaluation, Predict, PredictWrapper
 from comfykit.sampling.guidance import PLAIN, GuidanceRules
 from comfykit.sampling.inpaint import MaskRule
 from comfykit.sampling.noise_levels import NoiseLevels
@@ -32,7 +35,11 @@ class DiffusionModel:
 
     What nodes change about a model are these fields, in a copy (`dataclasses.replace`) that shares the
     network: noise levels and parametrization, rules of guidance, the rule of inpainting masks, patches of
-    the weights.
+    the weights, hooks into the network and wrappers around it, the last one outermost.
+
+    `further` are conditionings, as on links, whose predictions the rules of guidance want beside those of
+    the positive and the negative side. `compiled` is called in the network's place. `dtype` is the type
+    to compute in, None for that of the settings.
     """
 
     network: UNet
@@ -42,20 +49,45 @@ class DiffusionModel:
     rules: GuidanceRules = PLAIN
     mask_rule: MaskRule | None = None
     patches: Patches = NO_PATCHES
+    hooks: UNetHooks = NO_HOOKS
+    wrappers: tuple[PredictWrapper, ...] = ()
+    further: tuple[Any, ...] = ()
+    compiled: Callable[..., Tensor] | None = None
+    dtype: torch.dtype | None = None
 
     def predictor(self, residency: Residency) -> Predict:
         """The network on its device, as sampling sees it: x in the model's scale to a prediction of x0."""
-        residency.place_part(self.network, "unet", self.patches)
+        dtype = residency.dtype("unet") if self.dtype is None else self.dtype
+        residency.place(self.network, residency.device, dtype, patches=self.patches)
         network, levels, parametrization = self.network, self.levels, self.parametrization
+        forward = network if self.compiled is None else self.compiled
 
         def predict(call: Evaluation) -> Tensor:
             given = parametrization.scale_input(call.sigma, call.x)
             if "concat" in call.extra:
                 given = torch.cat((given, call.extra["concat"].to(given)), dim=1)
-            output = network(given, levels.timestep(call.sigma), call.context, call.extra.get("y"))
+            hooks = self.hooks if call.change is None else call.change(self.hooks)
+            output = forward(
+                given,
+                levels.timestep(call.sigma),
+                call.context,
+                call.extra.get("y"),
+                hooks=hooks,
+                call=_told(call, hooks),
+            )
             return parametrization.denoised(call.sigma, output, call.x)
 
+        for wrapper in self.wrappers:
+            predict = partial(wrapper, predict)
         return predict
+
+
+def _told(call: Evaluation, hooks: UNetHooks) -> CallInfo | None:
+    """What hooks are told about a call."""
+    if hooks is NO_HOOKS:
+        return None
+    height, width = call.x.shape[-2:]
+    return CallInfo(call.sigma, call.sides, (height, width), hooks.data)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

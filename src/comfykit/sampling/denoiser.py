@@ -72,6 +72,9 @@ class Evaluation:
 Predict: TypeAlias = Callable[[Evaluation], Tensor]
 """One evaluation of the network, turned into predictions of x0 in the shape of the evaluation's x."""
 
+PredictWrapper: TypeAlias = Callable[[Predict, Evaluation], Tensor]
+"""Stands around the network: it may change the evaluation, the prediction, or do without the network."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepInfo:
