@@ -202,6 +202,16 @@ def test_the_module_placed_longest_ago_makes_room() -> None:
     assert types == [torch.bfloat16, torch.float32, torch.bfloat16]
 
 
+def test_modules_that_work_together_do_not_push_each_other_out() -> None:
+    a, b, c = network(), network(), network()
+    size = 2 * sum(tensor.numel() for tensor in a.parameters())
+    residency = Residency("cpu", free=Machine(2 * size, a, b, c).free)
+    for module in (a, b, c):
+        residency.place(module, CPU, torch.bfloat16, keep=(a,))
+    types = [next(module.parameters()).dtype for module in (a, b, c)]
+    assert types == [torch.bfloat16, torch.float32, torch.bfloat16]
+
+
 def test_make_room_stops_when_there_is_enough() -> None:
     a, b = network(), network()
     size = 2 * sum(tensor.numel() for tensor in a.parameters())

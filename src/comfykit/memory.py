@@ -12,7 +12,7 @@ import ctypes
 import functools
 import mmap
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -176,10 +176,17 @@ class Residency:
         """The type that a part computes in here."""
         return choose_dtype(self._precision, self.device, part)
 
-    def place_part(self, module: nn.Module, part: Part, patches: Patching | None = None) -> None:
+    def place_part(
+        self,
+        module: nn.Module,
+        part: Part,
+        patches: Patching | None = None,
+        keep: Collection[nn.Module] = (),
+    ) -> None:
         """Place a module where, and in the type in which, its part computes."""
         # The autoencoder is nearly all convolutions: that layout makes it a fifth faster on a CPU.
-        self.place(module, self.device, self.dtype(part), channels_last=part == "vae", patches=patches)
+        last = part == "vae"
+        self.place(module, self.device, self.dtype(part), channels_last=last, patches=patches, keep=keep)
 
     def place(
         self,
@@ -189,6 +196,7 @@ class Residency:
         *,
         channels_last: bool = False,
         patches: Patching | None = None,
+        keep: Collection[nn.Module] = (),
     ) -> None:
         """Make a module ready to compute on a device in a type; does nothing where it is.
 
@@ -197,7 +205,7 @@ class Residency:
         type, by a copy where need be. Parameters that `patches` change are copies too: computed in float32
         on the device from the file's tensor and stored in `dtype`; a module that is placed again with other
         patches has only those parameters made anew whose patches differ. Modules placed longest ago make
-        room where memory is short.
+        room where memory is short, but not those in `keep`, which work together with this one.
         """
         resident = self._residents.pop(module, None)
         if resident is not None and (resident.device, resident.dtype) != (device, dtype):
@@ -207,7 +215,7 @@ class Residency:
         resident = resident or _Resident(device, dtype, channels_last)
         if fresh or resident.patches is not patches:
             try:
-                self.make_room(_bytes_to_copy(module, resident, patches), device)
+                self.make_room(_bytes_to_copy(module, resident, patches), device, keep)
                 # Tensors made in inference mode could never be used outside it.
                 with torch.inference_mode(False):
                     _fill(module, resident, patches)
@@ -222,13 +230,18 @@ class Residency:
         copied = resident.sources if resident else {}
         return {name: copied.get(name, tensor.detach()) for name, tensor in _tensors(module)}
 
-    def make_room(self, size: int, device: torch.device | None = None) -> None:
-        """Unload modules, those placed longest ago first, until `size` bytes and some headroom are free."""
+    def make_room(
+        self, size: int, device: torch.device | None = None, keep: Collection[nn.Module] = ()
+    ) -> None:
+        """Unload modules, those placed longest ago first, until `size` bytes and some headroom are free.
+
+        Those in `keep` stay.
+        """
         device = self.device if device is None else device
         for module, resident in list(self._residents.items()):
             if self._free(device) >= size + HEADROOM:
                 return
-            if resident.device == device and resident.sources:
+            if resident.device == device and resident.sources and module not in keep:
                 self.unload(module)
 
     def unload(self, module: nn.Module) -> None:
