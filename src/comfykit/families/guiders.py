@@ -108,7 +108,7 @@ def sample(
 
     watch: StepCallback = on_step
     result = run_sampler(
-        guider.denoiser(predict, Scene(latent, noise, fitted, model.network.config)),
+        guider.denoiser(predict, Scene(latent, noise, fitted, model.network.config, form)),
         levels=model.levels,
         parametrization=model.parametrization,
         latent=latent,

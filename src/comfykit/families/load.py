@@ -6,18 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from comfykit.errors import ModelFileError
 from comfykit.families.components import Autoencoder, DiffusionModel, TextEncoder
 from comfykit.families.family import Family
 from comfykit.families.sd15 import SD15
+from comfykit.families.sd21 import SD21
+from comfykit.families.sdxl import SDXL, SDXL_REFINER
 from comfykit.models.unet import UNet
 from comfykit.models.vae import AutoencoderKL
-from comfykit.weights.detect import Detected, VAEPart, detect, require
+from comfykit.weights.detect import Detected, UNetPart, VAEPart, detect, require
 from comfykit.weights.kinds import Kind
 from comfykit.weights.load import build
 from comfykit.weights.read import WeightsFile, open_weights, take
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (SD15,)}
+FAMILIES: Mapping[str, Family] = {family.name: family for family in (SD15, SD21, SDXL, SDXL_REFINER)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +39,24 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises `ModelFileError` that says what the file is when it is no checkpoint of a known family.
     """
     file, found = _open(path, "checkpoint")
-    family = FAMILIES.get(found.family)
-    if family is None:
-        raise _unknown_family(path, found)
+    family = _family(path, found)
     unet, vae = found.unet, found.vae
     if unet is None or vae is None or not found.text:
         raise _incomplete(path, found)
-    network = build(
-        lambda: UNet(unet.config), take(file.tensors, unet.prefix), what=f"the U-Net of {path.name}"
-    )
     clip = TextEncoder(family.text(file.tensors, found.text))
-    model = DiffusionModel(network, family, family.levels(), family.parametrization)
-    return Checkpoint(model, clip, _vae(file, vae))
+    return Checkpoint(_diffusion_model(file, unet, family), clip, _vae(file, vae))
+
+
+def load_diffusion_model(path: Path, dtype: torch.dtype | None = None) -> DiffusionModel:
+    """Open a diffusion model: a file of its own, or the one inside a checkpoint.
+
+    With `dtype` its weights are rounded to that type first.
+    """
+    file, found = _open(path, "diffusion_model", "checkpoint")
+    family = _family(path, found)
+    if found.unet is None:
+        raise _incomplete(path, found)
+    return _diffusion_model(file, found.unet, family, dtype)
 
 
 def load_vae(path: Path) -> Autoencoder:
@@ -69,10 +79,31 @@ def _open(path: Path, *kinds: Kind) -> tuple[WeightsFile, Detected]:
     return file, found
 
 
+def _family(path: Path, found: Detected) -> Family:
+    family = FAMILIES.get(found.family)
+    if family is None:
+        raise _unknown_family(path, found)
+    return family
+
+
+def _diffusion_model(
+    file: WeightsFile, unet: UNetPart, family: Family, dtype: torch.dtype | None = None
+) -> DiffusionModel:
+    tensors = take(file.tensors, unet.prefix)
+    if dtype is not None:
+        tensors = {
+            name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+            for name, tensor in tensors.items()
+        }
+    network = build(lambda: UNet(unet.config), tensors, what=f"the U-Net of {file.path.name}")
+    as_in_file = family.variant(family, file.tensors, unet)
+    return DiffusionModel(network, as_in_file, as_in_file.levels(), as_in_file.parametrization)
+
+
 def _unknown_family(path: Path, found: Detected) -> ModelFileError:
     titles = ", ".join(family.title for family in FAMILIES.values())
     return ModelFileError(
-        f"{path} is a checkpoint of the family {found.family}, which comfykit does not run yet",
+        f"{path} is a model of the family {found.family}, which comfykit does not run yet",
         hint=f"it runs {titles}",
         path=str(path),
         family=found.family,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from torch import Tensor
-
-from comfykit.families.family import Family, LatentFormat
+from comfykit.families.concat import concat_inputs
+from comfykit.families.family import Family, LatentFormat, Tensors
 from comfykit.families.text_encoders import clip_l, only_part
 from comfykit.sampling.noise_levels import scaled_linear_levels
 from comfykit.sampling.parametrization import EpsPrediction
@@ -14,7 +11,7 @@ from comfykit.text.encoders import ClipEncoders
 from comfykit.weights.detect import TextPart
 
 
-def text_encoder(tensors: Mapping[str, Tensor], parts: tuple[TextPart, ...]) -> ClipEncoders:
+def text_encoder(tensors: Tensors, parts: tuple[TextPart, ...]) -> ClipEncoders:
     """CLIP-L, read at its last layer."""
     part = only_part(parts, "Stable Diffusion 1.x")
     return ClipEncoders((clip_l(tensors, part, layer=-1, normed=True),))
@@ -27,4 +24,5 @@ SD15 = Family(
     parametrization=EpsPrediction(),
     levels=scaled_linear_levels,
     text=text_encoder,
+    model_inputs=concat_inputs,
 )
