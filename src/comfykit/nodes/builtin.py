@@ -3,9 +3,57 @@
 from __future__ import annotations
 
 from comfykit.engine.registry import Registry
-from comfykit.nodes import conditioning, images, latents, loaders, loras, merging, sampling, saving, vae
+from comfykit.nodes import (
+    batches,
+    colors,
+    compositing,
+    conditioning,
+    controlnet,
+    filters,
+    image_folders,
+    images,
+    latent_batches,
+    latent_geometry,
+    latent_math,
+    latent_operations,
+    latents,
+    loaders,
+    loras,
+    masks,
+    merging,
+    sampling,
+    saving,
+    scaling,
+    transforms,
+    upscaling,
+    vae,
+)
 
-MODULES = (loaders, loras, merging, conditioning, sampling, latents, vae, images, saving)
+MODULES = (
+    loaders,
+    loras,
+    merging,
+    conditioning,
+    controlnet,
+    sampling,
+    latents,
+    vae,
+    images,
+    saving,
+    batches,
+    transforms,
+    compositing,
+    masks,
+    filters,
+    colors,
+    scaling,
+    image_folders,
+    latent_math,
+    latent_batches,
+    latent_geometry,
+    latent_operations,
+    upscaling,
+)
 
 
 def builtin_registry() -> Registry:

@@ -1,19 +1,36 @@
-"""Nodes that load, resize and invert pictures."""
+"""Nodes that load, make, resize and invert pictures."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+import torch
+
 from comfykit.engine.define import combo, integer, node, number
-from comfykit.engine.schema import Listing
+from comfykit.engine.schema import COMBO, Input, Listing
 from comfykit.nodes.folders import check_file, file_digest, find_file
 from comfykit.nodes.pictures import read_channel, read_picture
 from comfykit.nodes.resize import fill_in_size, resize
-from comfykit.nodes.types import Context, Image, Mask
+from comfykit.nodes.types import Context, Image, Int, Mask, UniqueId
 
 METHODS = ("nearest-exact", "bilinear", "area", "bicubic", "lanczos")
 CROPS = ("disabled", "center")
 MAX_SIDE = 16384
+LARGEST_SEED = 2**64 - 1
+
+# Any name will do: it is checked where the picture is looked for. The rest is for a front end's list.
+OUTPUT_PICTURE = Input(
+    COMBO,
+    options={
+        "image_folder": "output",
+        "image_upload": True,
+        "remote": {
+            "control_after_refresh": "first",
+            "refresh_button": True,
+            "route": "/internal/files/output",
+        },
+    },
+)
 
 
 def check_picture(image: str | None) -> bool | str:
@@ -57,6 +74,42 @@ def load_image_mask(
     return read_channel(find_file(image, context.settings), channel)
 
 
+@node(
+    "LoadImageOutput",
+    title="Load Image (from Outputs)",
+    category="image",
+    output_names=("IMAGE", "MASK"),
+    check=check_picture,
+    fingerprint=picture_digest,
+)
+def load_image_output(image: Annotated[str, OUTPUT_PICTURE], context: Context) -> tuple[Image, Mask]:
+    """Load a picture that was made before: `name.png [output]`; the mask is 1 where it is transparent."""
+    return read_picture(find_file(image, context.settings))
+
+
+@node("EmptyImage", title="EmptyImage", category="image")
+def empty_image(
+    width: Annotated[int, integer(512, 1, MAX_SIDE)],
+    height: Annotated[int, integer(512, 1, MAX_SIDE)],
+    batch_size: Annotated[int, integer(1, 1, 4096)],
+    color: Annotated[int, integer(0, 0, 0xFFFFFF, display="color")],
+) -> Image:
+    """Make pictures of one colour, given as the number 0xRRGGBB."""
+    values = torch.tensor([color >> 16, color >> 8 & 0xFF, color & 0xFF], dtype=torch.float32) / 255.0
+    return values.expand(batch_size, height, width, 3).clone()
+
+
+@node(
+    "GetImageSize",
+    title="Get Image Size",
+    category="image",
+    output_names=("width", "height", "batch_size"),
+)
+def get_image_size(image: Image, unique_id: UniqueId) -> tuple[Int, Int, Int]:
+    """Give the width and height of a picture, and how many there are in its batch."""
+    return image.shape[2], image.shape[1], image.shape[0]
+
+
 @node("ImageScale", title="Upscale Image", category="image/upscaling")
 def image_scale(
     image: Image,
@@ -87,3 +140,18 @@ def image_scale_by(
 def image_invert(image: Image) -> Image:
     """Invert the colours."""
     return 1.0 - image
+
+
+@node("ImageAddNoise", title="ImageAddNoise", category="image")
+def image_add_noise(
+    image: Image,
+    seed: Annotated[int, integer(0, 0, LARGEST_SEED, control_after_generate=True)],
+    strength: Annotated[float, number(0.5, 0.0, 1.0)],
+) -> Image:
+    """Add Gaussian noise of that standard deviation to the colours; transparency stays.
+
+    The same seed gives the same noise on every machine.
+    """
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed))
+    noise[..., 3:] = 0.0
+    return (image + strength * noise.to(image)).clamp_(0.0, 1.0)
