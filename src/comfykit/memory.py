@@ -176,17 +176,10 @@ class Residency:
         """The type that a part computes in here."""
         return choose_dtype(self._precision, self.device, part)
 
-    def place_part(
-        self,
-        module: nn.Module,
-        part: Part,
-        patches: Patching | None = None,
-        keep: Collection[nn.Module] = (),
-    ) -> None:
+    def place_part(self, module: nn.Module, part: Part, patches: Patching | None = None) -> None:
         """Place a module where, and in the type in which, its part computes."""
         # The autoencoder is nearly all convolutions: that layout makes it a fifth faster on a CPU.
-        last = part == "vae"
-        self.place(module, self.device, self.dtype(part), channels_last=last, patches=patches, keep=keep)
+        self.place(module, self.device, self.dtype(part), channels_last=part == "vae", patches=patches)
 
     def place(
         self,
