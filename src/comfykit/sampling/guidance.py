@@ -2,14 +2,17 @@
 
 A model carries `GuidanceRules`, which nodes add to: what happens to the predictions before they are
 combined, how they are combined, and what happens to the result. A rule may ask for further
-predictions, of another x or from a network with other hooks (`GuidanceInputs.evaluate`).
+predictions, of another x or from a network with other hooks (`GuidanceInputs.evaluate`), may watch the
+network while it makes the step's own predictions, and may remember something until the next step. The rules
+themselves are in `comfykit.sampling.rules`.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -32,11 +35,17 @@ class Evaluate(Protocol):
         ...
 
 
+Memory: TypeAlias = dict[object, Any]
+"""What rules remember during one run, each under a key of its own."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class GuidanceInputs:
     """What rules of guidance work with: predictions of x0 made from x at sigma [batch].
 
-    `negative` is 0 where guidance does without it, at `cfg` 1.
+    `negative` is 0 and `has_negative` false where guidance does without it: at `cfg` 1, and where there is no
+    negative prompt. `further` are the
+    predictions of the sides after those two, for guiders and rules that have them.
     """
 
     positive: Tensor
@@ -45,6 +54,9 @@ class GuidanceInputs:
     sigma: Tensor
     cfg: float
     evaluate: Evaluate
+    has_negative: bool = True
+    further: tuple[Tensor, ...] = ()
+    memory: Memory = field(default_factory=dict)
 
 
 Before: TypeAlias = Callable[[GuidanceInputs], GuidanceInputs]
@@ -55,6 +67,9 @@ Combine: TypeAlias = Callable[[GuidanceInputs], Tensor]
 
 After: TypeAlias = Callable[[Tensor, GuidanceInputs], Tensor]
 """Changes the combined prediction."""
+
+Watch: TypeAlias = Callable[[Any, Memory], Any]
+"""Changes a model's hooks for the step's own predictions, so that they note something in the memory."""
 
 
 def classifier_free(inputs: GuidanceInputs) -> Tensor:
@@ -70,6 +85,7 @@ class GuidanceRules:
     combine: Combine = classifier_free
     after: tuple[After, ...] = ()
     always_negative: bool = False
+    watches: tuple[Watch, ...] = ()
 
     def then(self, after: After, *, always_negative: bool = False) -> GuidanceRules:
         """The same rules and one more that changes the result."""
@@ -86,6 +102,16 @@ class GuidanceRules:
     def combined_by(self, combine: Combine, *, always_negative: bool = False) -> GuidanceRules:
         """The same rules with another way to combine both sides."""
         return replace(self, combine=combine, always_negative=self.always_negative or always_negative)
+
+    def watched_by(self, watch: Watch) -> GuidanceRules:
+        """The same rules and one more that watches the network."""
+        return replace(self, watches=(*self.watches, watch))
+
+    def change(self, memory: Memory) -> Callable[[Any], Any] | None:
+        """What the rules that watch make of a model's hooks; None where there are none."""
+        if not self.watches:
+            return None
+        return lambda hooks: functools.reduce(lambda found, watch: watch(found, memory), self.watches, hooks)
 
     def apply(self, inputs: GuidanceInputs) -> tuple[Tensor, Tensor]:
         """The guided prediction, and the negative one that it was made with."""
@@ -104,7 +130,7 @@ class GuidedDenoiser:
     """A `Denoiser` that evaluates the conditionings that count at a level and combines both sides.
 
     At `cfg` 1 the negative side is not evaluated unless the rules want it. A side without a conditioning
-    that counts predicts 0.
+    that counts predicts 0. `further` sides are evaluated together with both, for rules that know them.
     """
 
     def __init__(
@@ -115,11 +141,15 @@ class GuidedDenoiser:
         cfg: float,
         rules: GuidanceRules = PLAIN,
         *,
+        further: Sequence[Sequence[Cond]] = (),
         max_rows: int | None = None,
     ) -> None:
-        self._sides = Sides(predict, (positive, negative), max_rows=max_rows)
+        self._sides = Sides(predict, (positive, negative, *further), max_rows=max_rows)
+        self._further = tuple(range(NEGATIVE + 1, NEGATIVE + 1 + len(further)))
         self._cfg = cfg
         self._rules = rules
+        self._memory: Memory = {}
+        self._has_negative = bool(negative)
         self._two_sided = rules.always_negative or not math.isclose(cfg, 1.0)
 
     def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
@@ -131,13 +161,20 @@ class GuidedDenoiser:
         return self._guide(x, sigma, two_sided=True)
 
     def _guide(self, x: Tensor, sigma: Tensor, *, two_sided: bool) -> tuple[Tensor, Tensor]:
-        if two_sided:
-            positive, negative = self._sides(x, sigma)
-        else:
-            (positive,) = self._sides(x, sigma, (POSITIVE,))
-            negative = torch.zeros_like(positive)
-
-        inputs = GuidanceInputs(positive, negative, x, sigma, self._cfg, _Evaluator(self._sides, x, sigma))
+        which = (POSITIVE, NEGATIVE) if two_sided else (POSITIVE,)
+        change = self._rules.change(self._memory)
+        found = self._sides(x, sigma, (*which, *self._further), change)
+        inputs = GuidanceInputs(
+            positive=found[POSITIVE],
+            negative=found[NEGATIVE] if two_sided else torch.zeros_like(found[POSITIVE]),
+            x=x,
+            sigma=sigma,
+            cfg=self._cfg,
+            evaluate=_Evaluator(self._sides, x, sigma),
+            has_negative=two_sided and self._has_negative,
+            further=tuple(found[len(which) :]),
+            memory=self._memory,
+        )
         return self._rules.apply(inputs)
 
 
