@@ -17,8 +17,6 @@ OURS = {"CONTEXT"}  # hidden inputs that only this engine fills in
 
 # Inputs that offer fewer choices than ComfyUI so far, in its order; take a line out when they are all there.
 SHORTER = {
-    ("KSampler", "sampler_name"),
-    ("KSamplerAdvanced", "sampler_name"),
     ("VAELoader", "vae_name"),
 }
 
@@ -98,7 +96,8 @@ def test_outputs(entry: NodeClass, expected: dict[str, Any]) -> None:
 
 def test_hidden(entry: NodeClass, expected: dict[str, Any]) -> None:
     hidden = {name: what for name, what in entry.hidden.items() if what not in OURS}
-    assert hidden == expected["input"].get("hidden", {})
+    documented_ones = expected["input"].get("hidden", {}).items()
+    assert hidden == {name: what if isinstance(what, str) else what[0] for name, what in documented_ones}
 
 
 def test_order(entry: NodeClass, expected: dict[str, Any]) -> None:

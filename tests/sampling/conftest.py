@@ -29,6 +29,11 @@ class Gaussian:
         s = sigma.to(x.dtype).reshape(-1, 1, 1, 1)
         return x * self.variance / (self.variance + s**2)
 
+    def both(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """Both sides of guidance that does nothing."""
+        denoised = self(x, sigma)
+        return denoised, denoised
+
     def sigmas(self, steps: int) -> Tensor:
         """Levels from first to last, evenly spaced in sigma^(1/3), so that refining them is smooth."""
         return (

@@ -40,7 +40,7 @@ def run_sampler(
     """
     if len(sigmas) < 2:
         return latent
-    spec = find_sampler(sampler) if isinstance(sampler, str) else sampler
+    spec = (find_sampler(sampler) if isinstance(sampler, str) else sampler).for_model(levels)
     sigmas = sigmas.detach().float().cpu()
     noise = noise.to(latent)
     first, last = latent.new_tensor([float(sigmas[0]), float(sigmas[-1])])

@@ -49,22 +49,20 @@ def test_the_denoiser_gets_one_sigma_per_row_in_single_precision() -> None:
 
 
 def test_names_follow_the_order_of_comfyui() -> None:
-    assert list(SAMPLERS) == [
-        "euler",
-        "euler_ancestral",
-        "heun",
-        "dpm_2",
-        "dpm_2_ancestral",
-        "lms",
-        "dpmpp_sde",
-        "dpmpp_sde_gpu",
-        "dpmpp_2m",
-        "dpmpp_2m_sde",
-        "dpmpp_2m_sde_gpu",
-        "ddim",
-        "uni_pc",
-        "uni_pc_bh2",
-    ]
+    assert " ".join(SAMPLERS) == (
+        "euler euler_cfg_pp euler_ancestral euler_ancestral_cfg_pp heun heunpp2 dpm_2 dpm_2_ancestral lms "
+        "dpm_fast dpm_adaptive dpmpp_2s_ancestral dpmpp_2s_ancestral_cfg_pp dpmpp_sde dpmpp_sde_gpu dpmpp_2m "
+        "dpmpp_2m_cfg_pp dpmpp_2m_sde dpmpp_2m_sde_gpu dpmpp_2m_sde_heun dpmpp_2m_sde_heun_gpu dpmpp_3m_sde "
+        "dpmpp_3m_sde_gpu ddpm lcm ipndm ipndm_v deis res_multistep res_multistep_cfg_pp "
+        "res_multistep_ancestral res_multistep_ancestral_cfg_pp gradient_estimation "
+        "gradient_estimation_cfg_pp er_sde seeds_2 seeds_3 sa_solver sa_solver_pece ddim uni_pc uni_pc_bh2"
+    )
+
+
+def test_samplers_of_cfg_pp_say_that_they_need_both_sides() -> None:
+    assert {name for name, spec in SAMPLERS.items() if spec.needs_negative} == {
+        name for name in SAMPLERS if name.endswith("cfg_pp")
+    }
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from torch import Tensor
 
 from comfykit.sampling.denoiser import Denoiser, StepCallback
 from comfykit.sampling.noise import NoiseSource, StepNoise, no_noise
+from comfykit.sampling.noise_levels import NoiseLevels
 
 
 class Sampler(Protocol):
@@ -26,17 +28,29 @@ class Sampler(Protocol):
         ...
 
 
+ModelOptions: TypeAlias = Callable[[NoiseLevels], Mapping[str, Any]]
+"""Options of a sampler that follow from the noise levels of the model it runs with."""
+
+
 @dataclass(frozen=True, slots=True)
 class SamplerSpec:
-    """A sampler with the noise it needs.
+    """A sampler with what it needs.
 
     `fresh_mask_noise`: masked latents are noised with a draw from seed + 1 in place of the run's noise.
+    `needs_negative`: it asks the denoiser for `both` sides of guidance, at any strength.
+    `model_options`: what it must know about the model; see `for_model`.
     """
 
     run: Sampler
     noise: NoiseSource = no_noise
     fresh_mask_noise: bool = False
+    needs_negative: bool = False
+    model_options: ModelOptions | None = None
 
     def with_options(self, **options: Any) -> SamplerSpec:
         """The same sampler with other values for the options that its function has, such as `eta=0.5`."""
         return replace(self, run=partial(self.run, **options))
+
+    def for_model(self, levels: NoiseLevels) -> SamplerSpec:
+        """The same sampler with the options that follow from a model's levels."""
+        return self if self.model_options is None else self.with_options(**self.model_options(levels))

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from comfykit.sampling.denoiser import Denoiser
+from comfykit.sampling.denoiser import Denoiser, both_sides
+
+Predictions: TypeAlias = Callable[[Denoiser, Tensor, float], tuple[Tensor, Tensor]]
+"""The guided prediction of x0 for a batch at one noise level, and the one that a slope is taken from."""
 
 
 def denoise_at(denoiser: Denoiser, x: Tensor, sigma: float) -> Tensor:
     """Prediction of x0 for a batch that is at one noise level."""
-    return denoiser(x, torch.full((x.shape[0],), sigma, dtype=torch.float32, device=x.device))
+    return denoiser(x, _per_row(x, sigma))
+
+
+def guided_at(denoiser: Denoiser, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+    """The guided prediction, for both purposes."""
+    denoised = denoise_at(denoiser, x, sigma)
+    return denoised, denoised
+
+
+def both_at(denoiser: Denoiser, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+    """The guided prediction D and the unconditional one U, whose slope CFG++ follows (arXiv 2406.08070)."""
+    return both_sides(denoiser)(x, _per_row(x, sigma))
 
 
 def slope(x: Tensor, denoised: Tensor, sigma: float) -> Tensor:
@@ -48,3 +64,7 @@ def level_between(sigma: float, sigma_next: float, r: float) -> float:
 def geometric_mean(a: float, b: float) -> float:
     """The level half way between two in log-sigma."""
     return math.sqrt(a * b)
+
+
+def _per_row(x: Tensor, sigma: float) -> Tensor:
+    return torch.full((x.shape[0],), sigma, dtype=torch.float32, device=x.device)
