@@ -294,3 +294,113 @@ def test_pages_of_a_converted_file_are_let_go(tmp_path: Path) -> None:
     for name, tensor in module.named_parameters():
         assert torch.equal(tensor, exact.get_parameter(name))
     assert resident_pages(path) > path.stat().st_size / 1024 / 4 * 3
+
+
+class Plus:
+    """Patches that add a number to parameters; equal numbers change them alike."""
+
+    def __init__(self, **numbers: float) -> None:
+        self.numbers = {name.replace("_", "."): number for name, number in numbers.items()}
+        self.applied: list[str] = []
+
+    def entries(self, name: str) -> tuple[float, ...]:
+        return (self.numbers[name],) if name in self.numbers else ()
+
+    def apply(self, name: str, weight: Tensor) -> Tensor:
+        self.applied.append(name)
+        return weight.float() + self.numbers[name]
+
+
+class Unable(Plus):
+    def apply(self, name: str, weight: Tensor) -> Tensor:
+        raise MemoryError
+
+
+def values(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in module.named_parameters()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_patches_are_computed_in_float32_from_the_file(dtype: torch.dtype) -> None:
+    module, residency = network(), Residency("cpu")
+    exact = values(module)
+    residency.place(module, CPU, dtype, patches=Plus(**{"1_weight": 0.001}))
+    assert torch.equal(module[1].weight, (exact["1.weight"] + 0.001).to(dtype))
+    assert torch.equal(module[0].weight, exact["0.weight"].to(dtype))
+
+
+def test_patching_one_layer_copies_that_layer_only() -> None:
+    module, residency = network(), Residency("cpu")
+    before = pointers(module)
+    residency.place(module, CPU, torch.float32, patches=Plus(**{"1_weight": 1.0}))
+    after = pointers(module)
+    assert [name for name in before if after[name] != before[name]] == ["1.weight"]
+    assert residency.resident_bytes() == module[1].weight.nbytes
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_without_patches_a_module_is_as_it_was_to_the_last_bit(dtype: torch.dtype) -> None:
+    module, residency = network(), Residency("cpu")
+    residency.place(module, CPU, dtype)
+    unpatched = values(module)
+    residency.place(module, CPU, dtype, patches=Plus(**{"1_weight": 0.1, "0_bias": 0.3}))
+    residency.place(module, CPU, dtype)
+    assert all(torch.equal(tensor, unpatched[name]) for name, tensor in module.named_parameters())
+
+
+def test_modules_alternate_between_patches() -> None:
+    module, residency = network(), Residency("cpu")
+    exact = values(module)
+    one, other = Plus(**{"1_weight": 1.0}), Plus(**{"1_weight": 2.0, "0_bias": 3.0})
+    for patches in (one, other, one, other):
+        residency.place(module, CPU, torch.float32, patches=patches)
+        for name, tensor in module.named_parameters():
+            assert torch.equal(tensor, exact[name] + patches.numbers.get(name, 0.0))
+
+
+def test_only_what_differs_is_made_anew() -> None:
+    module, residency = network(), Residency("cpu")
+    one, other = Plus(**{"1_weight": 1.0, "0_bias": 1.0}), Plus(**{"1_weight": 1.0, "0_bias": 2.0})
+    residency.place(module, CPU, torch.bfloat16, patches=one)
+    before = pointers(module)
+    residency.place(module, CPU, torch.bfloat16, patches=other)
+    after = pointers(module)
+    assert other.applied == ["0.bias"]
+    assert [name for name in before if after[name] != before[name]] == ["0.bias"]
+    residency.place(module, CPU, torch.bfloat16, patches=other)
+    assert other.applied == ["0.bias"]
+
+
+def test_unloading_takes_patches_off() -> None:
+    module, residency = network(), Residency("cpu")
+    before = pointers(module)
+    residency.place(module, CPU, torch.float32, patches=Plus(**{"1_weight": 1.0}))
+    residency.unload(module)
+    assert pointers(module) == before
+
+
+def test_another_type_keeps_the_patches_that_are_asked_for() -> None:
+    module, residency = network(), Residency("cpu")
+    exact, patches = values(module), Plus(**{"1_weight": 0.001})
+    residency.place(module, CPU, torch.bfloat16, patches=patches)
+    residency.place(module, CPU, torch.float32, patches=patches)
+    assert torch.equal(module[1].weight, exact["1.weight"] + 0.001)
+
+
+def test_a_patch_that_fails_leaves_the_module_as_the_file_has_it() -> None:
+    module, residency = network(), Residency("cpu")
+    before = pointers(module)
+    residency.place(module, CPU, torch.float32, patches=Plus(**{"1_weight": 1.0, "0_bias": 1.0}))
+    with pytest.raises(MemoryError):
+        residency.place(module, CPU, torch.float32, patches=Unable(**{"1_weight": 2.0}))
+    assert pointers(module) == before
+    residency.place(module, CPU, torch.float32)
+    assert pointers(module) == before
+
+
+def test_sources_are_the_tensors_of_the_file() -> None:
+    module, residency = network(), Residency("cpu")
+    before = pointers(module)
+    residency.place(module, CPU, torch.bfloat16, patches=Plus(**{"1_weight": 1.0}))
+    assert {name: tensor.data_ptr() for name, tensor in residency.sources(module).items()} == before
+    assert all(tensor.dtype == torch.float32 for tensor in residency.sources(module).values())

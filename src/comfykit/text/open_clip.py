@@ -8,7 +8,8 @@ same tensors.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -27,6 +28,10 @@ _IN_BLOCK = {
     "mlp.c_fc": "mlp.fc1",
     "mlp.c_proj": "mlp.fc2",
 }
+
+_LAYER = re.compile(r"encoder\.layers\.(\d+)\.(.+)")
+_PROJECTION = re.compile(r"self_attn\.[qkv]_proj\.(weight|bias)")
+_OUT_OF_BLOCK = {ours: theirs for theirs, ours in _IN_BLOCK.items()}
 
 
 def from_open_clip(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -55,3 +60,31 @@ def _in_block(layer: str, name: str, tensor: Tensor) -> Iterator[tuple[str, Tens
     module, _, kind = name.rpartition(".")
     if module in _IN_BLOCK:
         yield f"{layer}{_IN_BLOCK[module]}.{kind}", tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """A tensor in OpenCLIP's layout: those of `ClipText` whose rows it holds, one below the other."""
+
+    parts: tuple[str, ...]
+    transposed: bool = False
+
+
+def to_open_clip(names: Iterable[str]) -> dict[str, Stacked]:
+    """The way back: what OpenCLIP's tensors are made of, by name, for those of `ClipText`."""
+    places = {ours: theirs for theirs, ours in _PLACES.items()}
+    made: dict[str, Stacked] = {}
+    for name in names:
+        layer = _LAYER.fullmatch(name)
+        if name == "text_projection.weight":
+            made["text_projection"] = Stacked((name,), transposed=True)
+        elif layer is None:
+            made[places[name]] = Stacked((name,))
+        elif fused := _PROJECTION.fullmatch(layer[2]):
+            theirs = f"transformer.resblocks.{layer[1]}.attn.in_proj_{fused[1]}"
+            own = f"encoder.layers.{layer[1]}.self_attn."
+            made[theirs] = Stacked(tuple(f"{own}{part}_proj.{fused[1]}" for part in "qkv"))
+        else:
+            module, _, kind = layer[2].rpartition(".")
+            made[f"transformer.resblocks.{layer[1]}.{_OUT_OF_BLOCK[module]}.{kind}"] = Stacked((name,))
+    return made

@@ -129,7 +129,7 @@ class Kronecker:
     def difference(self, device: torch.device) -> Tensor:
         """The weight's own shape."""
         first = _factor(self.w1, None, device)
-        second = _factor(self.w2, self.t2, device)
+        second = _factor(self.w2, self.t2, device).contiguous()  # torch.kron takes views of it
         return torch.kron(first.reshape(*first.shape, *(1,) * (second.dim() - first.dim())), second)
 
 

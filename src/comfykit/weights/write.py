@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from comfykit.errors import ModelFileError
+
 _NAMES = {
     torch.float64: "F64",
     torch.float32: "F32",
@@ -49,17 +51,35 @@ def ready(tensor: Tensor) -> Pending:
     return Pending(tensor.dtype, tuple(tensor.shape), lambda: tensor)
 
 
-def write_safetensors(path: Path, tensors: Mapping[str, Pending], metadata: Mapping[str, str]) -> None:
-    """Write `tensors` and `metadata` to a new file."""
+def write_safetensors(
+    path: Path,
+    tensors: Mapping[str, Pending],
+    metadata: Mapping[str, str],
+    written: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write `tensors` and `metadata` to a new file; `written` is told how many of how many tensors are there.
+
+    Raises `ModelFileError` where the disk is full or the file cannot be made.
+    """
     # The widest types first, so that every tensor begins at a multiple of its elements' size.
     ordered = sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
-    with path.open("xb") as file:
-        file.write(_header(ordered, metadata))
-        for name, pending in ordered:
-            tensor = pending.make().detach().to("cpu")
-            if tensor.dtype != pending.dtype or tuple(tensor.shape) != pending.shape:
-                raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}, not what was announced")
-            file.write(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    try:
+        with path.open("xb") as file:
+            file.write(_header(ordered, metadata))
+            for number, (name, pending) in enumerate(ordered, 1):
+                file.write(_bytes(name, pending))
+                if written is not None:
+                    written(number, len(ordered))
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be written: {error.strerror}", path=str(path)) from error
+
+
+def _bytes(name: str, pending: Pending) -> memoryview:
+    tensor = pending.make().detach().to("cpu")
+    if tensor.dtype != pending.dtype or tuple(tensor.shape) != pending.shape:
+        raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}, not what was announced")
+    data: memoryview = tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
+    return data
 
 
 def _header(tensors: Iterable[tuple[str, Pending]], metadata: Mapping[str, str]) -> bytes:
