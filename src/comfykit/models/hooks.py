@@ -68,6 +68,11 @@ class AttentionInfo(BlockInfo):
     dim_head: int = 1
     size: tuple[int, int] = (1, 1)
 
+    def has_pixels(self, x: Tensor) -> bool:
+        """Whether tokens [rows, tokens, width] are the pixels, which other hooks may have cut or merged."""
+        height, width = self.size
+        return x.shape[:2] == (self.sigma.shape[0], height * width)
+
 
 AttentionInputs: TypeAlias = Callable[[Tensor, Tensor, Tensor, AttentionInfo], tuple[Tensor, Tensor, Tensor]]
 """Changes what queries, keys and values are projected from, each [B, tokens, width]."""

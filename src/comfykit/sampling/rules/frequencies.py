@@ -31,5 +31,5 @@ def scaled_frequencies(x: Tensor, low: float, high: float, cutoff: int) -> Tenso
     scale = torch.full((height, width), high, device=x.device)
     rows, columns = height // 2, width // 2
     scale[max(rows - cutoff, 0) : rows + cutoff, max(columns - cutoff, 0) : columns + cutoff] = low
-    found = torch.fft.ifft2(torch.fft.ifftshift(spectrum * scale, dim=(-2, -1))).real
+    found: Tensor = torch.fft.ifft2(torch.fft.ifftshift(spectrum * scale, dim=(-2, -1))).real
     return found.to(x)

@@ -13,8 +13,8 @@ def leaped(guided: Tensor, inputs: GuidanceInputs) -> Tensor:
 
     The more the mean of leap and guidance resembles the negative prediction, the more guidance counts:
     with the cosine similarity r of both, after square roots that keep their signs, the result is
-    ((1 + r) guided + (1 - r) leap) / 2 (yoinked, "Making classifier free guidance help in naive raw conditioning
-    jumps", 2024-1208.1).
+    ((1 + r) guided + (1 - r) leap) / 2 (yoinked, "Making classifier free guidance help in naive
+    conditioning jumps", 2024-1208.1).
     """
     leap, away = inputs.positive * inputs.cfg, inputs.negative * inputs.cfg
     alike = F.cosine_similarity(_signed_root(away), _signed_root((leap + guided) / 2)).mean()

@@ -33,14 +33,14 @@ def self_attention(
 ) -> Tensor:
     """Guide away from the negative prediction made without the details that self-attention looks at.
 
-    "Improving Sample Quality of Diffusion Models Using Self-Attention Guidance", arXiv 2210.00939, algorithm 1.
-    The memory has, under `key`, the maps of attention [batch, heads, tokens, tokens] of the negative
-    prediction, and (height, width) of the tokens. Where the attention that a token gets is above 1, the
-    negative prediction is blurred; it gets the noise back that was predicted and is denoised once more.
-    Guidance is that of the difference of both predicted noises, x_hat = blurred + x - u and so
-    scale * (blurred - D(x_hat)).
+    "Improving Sample Quality of Diffusion Models Using Self-Attention Guidance", arXiv 2210.00939,
+    algorithm 1. The memory has, under `key`, what was noted in this step by the latent's size: maps of
+    attention [batch, heads, tokens, tokens] of the negative prediction, and (height, width) of the tokens.
+    Where the attention that a token gets is above 1, the negative prediction is blurred; it gets the
+    noise back that was predicted and is denoised once more. Guided is by the difference of both predicted
+    noises: with x_hat = blurred + x - u, by scale * (blurred - D(x_hat)).
     """
-    noted = inputs.memory.pop(key, None)
+    noted = inputs.memory.pop(key, {}).get(tuple(inputs.x.shape[-2:]))
     if noted is None or not inputs.has_negative or min(inputs.x.shape[-2:]) <= BLUR_SIZE // 2:
         return guided
     maps, size = noted

@@ -45,22 +45,24 @@ def adaptive_projected(
 def tangential(inputs: GuidanceInputs) -> GuidanceInputs:
     """Remove from the negative prediction what is tangential to what both sides agree on.
 
-    "TCFG: Tangential Damping Classifier-free Guidance", arXiv 2503.18137: the negative prediction is projected
-    onto the first right singular vector of both.
+    Predicted noises, x minus the prediction, are meant: the negative one is projected onto the first right
+    singular vector of both ("TCFG: Tangential Damping Classifier-free Guidance", arXiv 2503.18137).
     """
     if not inputs.has_negative:
         return inputs
-    both = torch.stack((inputs.positive.flatten(1), inputs.negative.flatten(1)), dim=1).float()
+    positive, negative = (inputs.x - part for part in (inputs.positive, inputs.negative))
+    both = torch.stack((positive.flatten(1), negative.flatten(1)), dim=1).float()
     _, _, directions = torch.linalg.svd(both, full_matrices=False)
-    common = directions[:, 0].reshape(inputs.negative.shape)
-    projected = inner(inputs.negative.float(), common) * common
-    return replace(inputs, negative=projected.to(inputs.negative))
+    common = directions[:, 0].reshape(negative.shape)
+    projected = inner(negative.float(), common) * common
+    return replace(inputs, negative=inputs.x - projected.to(negative))
 
 
 def zero_star(guided: Tensor, inputs: GuidanceInputs) -> Tensor:
     """Guide away from the best multiple of the negative prediction.
 
-    "CFG-Zero*", arXiv 2503.18886, equation 9.
+    b u + w (c - b u), where b is the multiple of the negative noise, x - u, that is nearest to the positive
+    one ("CFG-Zero*", arXiv 2503.18886, equations 8 and 9).
     """
     positive, negative = inputs.x - inputs.positive, inputs.x - inputs.negative
     best = inner(positive, negative) / (inner(negative, negative) + 1e-8)
@@ -70,8 +72,8 @@ def zero_star(guided: Tensor, inputs: GuidanceInputs) -> Tensor:
 def perpendicular_negative(inputs: GuidanceInputs, *, neg_scale: float, empty: int) -> Tensor:
     """Guide away from only that part of the negative prompt that is perpendicular to the positive one.
 
-    e + w ((c - e) - neg_scale n), where n is the part of u - e perpendicular to c - e and e the prediction for
-    an empty prompt, `inputs.further[empty]` ("Perp-Neg", arXiv 2304.04968, equation 9).
+    e + w ((c - e) - neg_scale n), where n is the part of u - e perpendicular to c - e, and e the prediction
+    for an empty prompt, `inputs.further[empty]` ("Perp-Neg", arXiv 2304.04968, equation 9).
     """
     base = inputs.further[empty]
     positive, negative = inputs.positive - base, inputs.negative - base

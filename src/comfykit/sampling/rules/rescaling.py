@@ -40,7 +40,8 @@ def renormalized(inputs: GuidanceInputs, *, cfg_trunc: float, renorm_cfg: float)
     axes = tuple(range(1, guided.ndim))
     longest = renorm_cfg * torch.linalg.vector_norm(inputs.positive, dim=axes, keepdim=True)
     length = torch.linalg.vector_norm(guided, dim=axes, keepdim=True)
-    return guided * (longest / length).clamp(max=1.0)
+    limited: Tensor = guided * (longest / length).clamp(max=1.0)
+    return limited
 
 
 def channels_renormalized(guided: Tensor, inputs: GuidanceInputs, *, strength: float) -> Tensor:
@@ -50,5 +51,5 @@ def channels_renormalized(guided: Tensor, inputs: GuidanceInputs, *, strength: f
     by channel.
     """
     wanted = inputs.positive.norm(dim=1, keepdim=True)
-    ratio = wanted / (guided.norm(dim=1, keepdim=True) + 1e-8)
+    ratio: Tensor = wanted / (guided.norm(dim=1, keepdim=True) + 1e-8)
     return guided * ratio.clamp(0.0, 1.0) * strength
