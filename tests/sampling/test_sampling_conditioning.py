@@ -125,13 +125,14 @@ def test_model_inputs_over_the_latent_are_cut_with_it_and_others_are_not() -> No
 
 def test_each_area_gets_a_counterpart_on_the_other_side() -> None:
     area = Area((16, 8), (0, 0))
-    left = cond(area=area, strength=0.3, end_sigma=2.0)
-    negative = Cond(torch.ones(1, 77, 8))
+    left = cond(area=area, strength=0.3, end_sigma=2.0, controls=("a net",))
+    negative = Cond(torch.ones(1, 77, 8), controls=("another net",))
     ours, theirs = place_sides(([left, cond()], [negative]), X)
     assert [other.region[3] for other in theirs] == [slice(0, 32), slice(0, 8)]
     counterpart = theirs[1]
     assert float(counterpart.cond.embedding.mean()) == 1.0
     assert counterpart.cond.end_sigma == 2.0
+    assert counterpart.cond.controls == ("a net",)
     assert torch.equal(torch.as_tensor(counterpart.weight), torch.as_tensor(ours[0].weight))
     assert len(ours) == 2
 

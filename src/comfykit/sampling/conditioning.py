@@ -132,8 +132,9 @@ def _with_counterparts(side: Sequence[_Settled], others: Sequence[_Settled]) -> 
     """Conditionings of one side, and one more for each area of the other side that this one has not.
 
     The network predicts other things for a part than for the whole, so what guidance compares in an area
-    should be predictions for that area. A counterpart has the area with its weights and levels from the
-    other side; what it says is taken from the smallest area around it on this side, or from the whole.
+    should be predictions for that area. A counterpart has the area with its weights, levels and controls
+    from the other side; what it says is taken from the smallest area around it on this side, or from the
+    whole.
     """
     found = list(side)
     for other in others:
@@ -143,9 +144,7 @@ def _with_counterparts(side: Sequence[_Settled], others: Sequence[_Settled]) -> 
         nearest = min(around, key=lambda ours: ours.cells, default=None)
         if nearest is not None and nearest.area != other.area:
             said = nearest.cond
-            cond = replace(
-                other.cond, embedding=said.embedding, model_inputs=said.model_inputs, controls=said.controls
-            )
+            cond = replace(other.cond, embedding=said.embedding, model_inputs=said.model_inputs)
             found.append(replace(other, cond=cond))
     return found
 
