@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -15,11 +16,14 @@ from torch import Tensor
 
 from comfykit.families.components import DiffusionModel
 from comfykit.families.conditioning import from_link
+from comfykit.families.control import lend_controls
 from comfykit.families.family import Scene
 from comfykit.memory import Residency
 from comfykit.sampling.conditioning import Cond, fit_mask
 from comfykit.sampling.denoiser import Denoiser, Predict, StepCallback, StepInfo
 from comfykit.sampling.guidance import NEGATIVE, POSITIVE, GuidedDenoiser
+from comfykit.sampling.rules.projections import perpendicular_negative
+from comfykit.sampling.rules.scales import two_guidances
 from comfykit.sampling.sample import run_sampler
 from comfykit.sampling.samplers import SamplerSpec
 
@@ -51,8 +55,9 @@ class CFGGuider:
     def denoiser(self, predict: Predict, scene: Scene) -> Denoiser:
         """Both sides, combined by the model's rules."""
         positive = conds(self.model, self.positive, POSITIVE, scene)
-        negative = conds(self.model, self.negative, NEGATIVE, scene)
-        return GuidedDenoiser(predict, positive, negative, self.cfg, self.model.rules)
+        negative = conds(self.model, lend_controls(self.positive, self.negative), NEGATIVE, scene)
+        further = further_conds(self.model, scene)
+        return GuidedDenoiser(predict, positive, negative, self.cfg, self.model.rules, further=further)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,12 +70,80 @@ class BasicGuider:
     def denoiser(self, predict: Predict, scene: Scene) -> Denoiser:
         """One side; the model's rules apply as they do at `cfg` 1."""
         positive = conds(self.model, self.conditioning, POSITIVE, scene)
-        return GuidedDenoiser(predict, positive, (), 1.0, self.model.rules)
+        further = further_conds(self.model, scene)
+        return GuidedDenoiser(predict, positive, (), 1.0, self.model.rules, further=further)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DualCFGGuider:
+    """Guided by two prompts: from `negative` to `middle` by `cfg_middle`, from there to `positive` by `cfg`.
+
+    What `nested` is, `rules.scales.two_guidances` says.
+    """
+
+    model: DiffusionModel
+    positive: Conditioning
+    middle: Conditioning
+    negative: Conditioning
+    cfg: float
+    cfg_middle: float
+    nested: bool = False
+
+    def denoiser(self, predict: Predict, scene: Scene) -> Denoiser:
+        """Three sides; the model's own way to combine two is that of the second and the negative one."""
+        rules = self.model.rules
+        further = further_conds(self.model, scene, lend_controls(self.positive, self.middle))
+        combine = partial(
+            two_guidances,
+            combine=rules.combine,
+            cfg_middle=self.cfg_middle,
+            nested=self.nested,
+            middle=len(further) - 1,
+        )
+        return GuidedDenoiser(
+            predict,
+            conds(self.model, self.positive, POSITIVE, scene),
+            conds(self.model, lend_controls(self.positive, self.negative), NEGATIVE, scene),
+            self.cfg,
+            rules.combined_by(combine, always_negative=True),
+            further=further,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerpNegGuider:
+    """Guided away from what a negative prompt says and the positive one does not; `empty` says nothing."""
+
+    model: DiffusionModel
+    positive: Conditioning
+    negative: Conditioning
+    empty: Conditioning
+    cfg: float
+    neg_scale: float
+
+    def denoiser(self, predict: Predict, scene: Scene) -> Denoiser:
+        """Three sides; the model's own way to combine two gives way."""
+        further = further_conds(self.model, scene, lend_controls(self.positive, self.empty))
+        combine = partial(perpendicular_negative, neg_scale=self.neg_scale, empty=len(further) - 1)
+        return GuidedDenoiser(
+            predict,
+            conds(self.model, self.positive, POSITIVE, scene),
+            conds(self.model, lend_controls(self.positive, self.negative), NEGATIVE, scene),
+            self.cfg,
+            self.model.rules.combined_by(combine, always_negative=True),
+            further=further,
+        )
 
 
 def conds(model: DiffusionModel, conditioning: Conditioning, side: int, scene: Scene) -> list[Cond]:
     """The conditionings of one side for one run."""
     return from_link(conditioning, model, side, scene)
+
+
+def further_conds(model: DiffusionModel, scene: Scene, *more: Conditioning) -> list[list[Cond]]:
+    """The conditionings of the sides after the negative one: the model's, then those of the guider."""
+    all_of_them = (*model.further, *more)
+    return [conds(model, one, side, scene) for side, one in enumerate(all_of_them, NEGATIVE + 1)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
