@@ -21,7 +21,12 @@ from comfykit.weights.detect import detect
 from comfykit.workflow.read import read_workflow
 
 # The folder below models/ of each generated file; its names are those of the families.
-FOLDERS = {"tiny_vae": "vae", "tiny_embedding_sd15": "embeddings"}
+FOLDERS = {
+    "tiny_vae": "vae",
+    "tiny_embedding_sd15": "embeddings",
+    "tiny_sd15_controlnet": "controlnet",
+    "tiny_sd15_control_lora": "controlnet",
+}
 
 
 def load(path: Path) -> ModuleType:
@@ -56,7 +61,11 @@ def runnable(prompt: dict[str, Any], settings: Settings) -> bool:
         inputs = node["inputs"]
         if node["class_type"] not in registry or inputs.get("sampler_name", "euler") not in SAMPLERS:
             return False
-        for kind, key in (("checkpoints", "ckpt_name"), ("vae", "vae_name")):
+        for kind, key in (
+            ("checkpoints", "ckpt_name"),
+            ("vae", "vae_name"),
+            ("controlnet", "control_net_name"),
+        ):
             if key in inputs and inputs[key] not in settings.home.names(kind):
                 return False
     return True
