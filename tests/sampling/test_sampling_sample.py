@@ -11,7 +11,7 @@ from comfykit.sampling.conditioning import Cond
 from comfykit.sampling.denoiser import Evaluation, StepInfo
 from comfykit.sampling.guidance import GuidedDenoiser
 from comfykit.sampling.noise import initial_noise
-from comfykit.sampling.noise_levels import scaled_linear_levels
+from comfykit.sampling.noise_levels import NoiseLevels, scaled_linear_levels
 from comfykit.sampling.parametrization import EpsPrediction
 from comfykit.sampling.sample import cut_sigmas, run_sampler
 from comfykit.sampling.samplers import SAMPLERS
@@ -71,7 +71,9 @@ def test_guidance_leads_the_run() -> None:
 def test_a_mask_rule_decides_at_each_level() -> None:
     latent = torch.full_like(LATENT, 0.3)
 
-    def below_one(sigma: Tensor, mask: Tensor) -> Tensor:
+    def below_one(sigma: Tensor, mask: Tensor, *, sigmas: Tensor, levels: NoiseLevels) -> Tensor:
+        assert levels is LEVELS
+        assert float(sigma[0]) in sigmas
         return mask if float(sigma[0]) < 1 else torch.ones_like(mask)
 
     free = run(latent=latent, mask=torch.ones(1, 64, 64))

@@ -19,6 +19,7 @@ from comfykit.models.unet_hooks.tome import with_token_merging
 from comfykit.nodes.resize import resize
 from comfykit.nodes.types import Model
 from comfykit.sampling.guidance import NEGATIVE, Memory, Watch
+from comfykit.sampling.rules.differential import differential
 from comfykit.sampling.rules.perturbed import perturbed, self_attention
 
 CATEGORY = "model_patches/unet"
@@ -106,6 +107,16 @@ def tome_patch_model(model: Model, ratio: Annotated[float, number(0.3, 0.0, 1.0)
     `ratio` is the part of the tokens to merge; at most three of four can be.
     """
     return replace(model, hooks=with_token_merging(model.hooks, ratio))
+
+
+@node("DifferentialDiffusion", title="Differential Diffusion", category="_for_testing")
+def differential_diffusion(model: Model, strength: Annotated[float, number(1.0, 0.0, 1.0)] = 1.0) -> Model:
+    """Let grey values of an inpainting mask say how much a place may change.
+
+    A place is kept in the first steps, the longer the darker the mask is there. `strength` below 1 mixes in
+    the mask as it is.
+    """
+    return replace(model, mask_rule=partial(differential, strength=strength))
 
 
 @node("PerturbedAttentionGuidance", title="PerturbedAttentionGuidance", category=CATEGORY)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from comfykit.sampling.denoiser import Denoiser, both_sides
 from comfykit.sampling.noise import SEEDS
+from comfykit.sampling.noise_levels import NoiseLevels
 from comfykit.sampling.parametrization import Parametrization
 
-MaskRule: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""The mask that counts at a level: (sigma [batch], mask) -> mask."""
+
+class MaskRule(Protocol):
+    """Says which mask counts at a level."""
+
+    def __call__(self, sigma: Tensor, mask: Tensor, *, sigmas: Tensor, levels: NoiseLevels) -> Tensor:
+        """The mask at sigma [batch], in a run through `sigmas` [steps + 1] with a model of these levels."""
+        ...
 
 
 class MaskedDenoiser:
@@ -21,7 +27,7 @@ class MaskedDenoiser:
 
     Before each call x outside is replaced by the known latent under the run's noise at that level, after it
     the prediction outside by the latent. `mask` is [batch, 1, ...] from 0 (known) to 1 (free); values
-    between mix both. `rule` may make another mask of it at each level.
+    between mix both. `rule` may make another mask of it at each level: (sigma [batch], mask) -> mask.
     """
 
     def __init__(
@@ -31,7 +37,7 @@ class MaskedDenoiser:
         latent: Tensor,
         noise: Tensor,
         parametrization: Parametrization,
-        rule: MaskRule | None = None,
+        rule: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         self._denoiser = denoiser
         self._mask = mask

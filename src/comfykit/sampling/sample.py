@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -48,9 +49,8 @@ def run_sampler(
     x = parametrization.noise_latent(first, noise, latent, begins_in_noise)
     if mask is not None:
         outside = fresh_noise(noise, seed) if spec.fresh_mask_noise else noise
-        denoiser = MaskedDenoiser(
-            denoiser, fit_mask(mask, latent), latent, outside, parametrization, mask_rule
-        )
+        rule = None if mask_rule is None else partial(mask_rule, sigmas=sigmas, levels=levels)
+        denoiser = MaskedDenoiser(denoiser, fit_mask(mask, latent), latent, outside, parametrization, rule)
     step_noise = spec.noise(x, sigmas, seed)
     x = spec.run(denoiser, x, sigmas, noise=step_noise, callback=callback)
     return parametrization.finish(last, x)
