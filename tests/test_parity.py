@@ -26,6 +26,12 @@ FOLDERS = {
     "tiny_embedding_sd15": "embeddings",
     "tiny_sd15_controlnet": "controlnet",
     "tiny_sd15_control_lora": "controlnet",
+    "tiny_sd15_b": "checkpoints",
+    "tiny_sd15_lora": "loras",
+    "tiny_sd15_loha": "loras",
+    "tiny_sd15_lokr": "loras",
+    "tiny_sd15_dora": "loras",
+    "tiny_sdxl_lora": "loras",
 }
 
 
@@ -65,6 +71,7 @@ def runnable(prompt: dict[str, Any], settings: Settings) -> bool:
             ("checkpoints", "ckpt_name"),
             ("vae", "vae_name"),
             ("controlnet", "control_net_name"),
+            ("loras", "lora_name"),
         ):
             if key in inputs and inputs[key] not in settings.home.names(kind):
                 return False
