@@ -11,11 +11,42 @@ WIDGET_TYPES = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", COMBO})
 
 
 @dataclass(frozen=True, slots=True)
+class Assembled:
+    """A choice that several files make together: those of `folder` called `stems` and any suffix."""
+
+    name: str
+    folder: str
+    stems: tuple[str, ...]
+
+    def lacking(self, environment: Environment) -> list[str]:
+        """The stems of the files that are not there."""
+        there = {name.rpartition("/")[2].rpartition(".")[0] for name in environment.choices(self.folder)}
+        return [stem for stem in self.stems if stem not in there]
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
-    """Choices that depend on the machine: the files of `folder` ("models/vae", "input"), then `also`."""
+    """Choices that depend on the machine: the files of `folder` ("models/vae", "input"), then others.
+
+    `assembled` are offered where their files are there, `also` always.
+    """
 
     folder: str
     also: tuple[str, ...] = ()
+    assembled: tuple[Assembled, ...] = ()
+
+    def names(self, environment: Environment) -> list[str]:
+        """The choices on this machine."""
+        whole = [choice.name for choice in self.assembled if not choice.lacking(environment)]
+        return [*environment.choices(self.folder), *whole, *self.also]
+
+    def missing(self, name: str, environment: Environment) -> Missing:
+        """Why `name` is not among them."""
+        parts = next((choice for choice in self.assembled if choice.name == name), None)
+        if parts is None:
+            return environment.missing(self.folder, name)
+        files = " and ".join(parts.lacking(environment))
+        return Missing(f"{name!r} is made of files that are not in {parts.folder}: {files}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +92,7 @@ class Input:
     def allowed(self, environment: Environment) -> Sequence[Any] | None:
         """The choices of a combo on this machine; None for other types."""
         if isinstance(self.choices, Listing):
-            return [*environment.choices(self.choices.folder), *self.choices.also]
+            return self.choices.names(environment)
         return self.choices
 
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from comfykit.families.control import ControlRun
 from comfykit.families.family import Family
+from comfykit.families.tiled_vae import Tiling
 from comfykit.memory import Residency
 from comfykit.models.hooks import NO_HOOKS, CallInfo, UNetHooks
+from comfykit.models.pixel_space import PixelSpace
+from comfykit.models.taesd import TAESD
 from comfykit.models.unet import UNet
 from comfykit.models.vae import AutoencoderKL
 from comfykit.sampling.denoiser import Evaluation, Predict, PredictWrapper
@@ -61,17 +65,21 @@ class DiffusionModel:
         residency.place(self.network, residency.device, dtype, patches=self.patches)
         network, levels, parametrization = self.network, self.levels, self.parametrization
         forward = network if self.compiled is None else self.compiled
+        controls = ControlRun(network, levels, residency, dtype)
 
         def predict(call: Evaluation) -> Tensor:
             given = parametrization.scale_input(call.sigma, call.x)
+            timesteps = levels.timestep(call.sigma)
+            control = controls(call, given, timesteps)
             if "concat" in call.extra:
                 given = torch.cat((given, call.extra["concat"].to(given)), dim=1)
             hooks = self.hooks if call.change is None else call.change(self.hooks)
             output = forward(
                 given,
-                levels.timestep(call.sigma),
+                timesteps,
                 call.context,
                 call.extra.get("y"),
+                control,
                 hooks=hooks,
                 call=_told(call, hooks),
             )
@@ -95,12 +103,14 @@ class TextEncoder:
     """CLIP: turns prompts into what a diffusion model is conditioned on.
 
     `layer` counts from the end, -1 is the last; None is the layer that the family takes. `patches` name
-    parameters with their network's name before them: "clip_l.encoder.layers.0.mlp.fc1.weight".
+    parameters with their network's name before them: "clip_l.encoder.layers.0.mlp.fc1.weight". `device` is
+    where to compute, None for where the settings say.
     """
 
     encoder: PromptEncoder
     layer: int | None = None
     patches: Patches = NO_PATCHES
+    device: torch.device | None = None
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -115,35 +125,80 @@ class TextEncoder:
         self, prompts: Prompts, residency: Residency, embeddings: Embeddings = without_embeddings
     ) -> EncodedPrompt:
         """Embed a prompt, or one for each encoder; weights and `embedding:name` as in `comfykit.text`."""
+        device = self.device or residency.device
         for name, network in self.networks.items():
             # Kept in the type of its weights: it computes in float32 whatever that is.
             dtype = next(network.parameters()).dtype
-            residency.place(network, residency.device, dtype, patches=self.patches.below(f"{name}."))
+            residency.place(network, device, dtype, patches=self.patches.below(f"{name}."))
         return self.encoder.encode(prompts, embeddings, self.layer)
+
+
+LatentNetwork: TypeAlias = AutoencoderKL | TAESD | PixelSpace
+"""What an Autoencoder may be made of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Autoencoder:
-    """VAE: pictures [batch, height, width, 3] in 0 to 1 to latents [batch, channels, h, w] and back."""
+    """VAE: pictures [batch, height, width, 3] in 0 to 1 to latents [batch, channels, h, w] and back.
 
-    network: AutoencoderKL
+    Latents are in the VAE's own scale. Both ways one picture is computed at a time, and the result is float32
+    on the CPU. With `tiling`, in pixels for pictures and in cells for latents, a picture is cut into tiles,
+    and `done` called after each.
+    """
 
-    def encode(self, pixels: Tensor, residency: Residency) -> Tensor:
-        """Latents of pictures, in the VAE's own scale, as float32 on the CPU.
+    network: LatentNetwork
 
-        Sides that are no multiple of the VAE's factor lose their margins; channels after the third are
-        left out.
+    @property
+    def cell(self) -> int:
+        """The side of the square of pixels that one place of a latent stands for."""
+        return self.network.downscale
+
+    def encode(
+        self,
+        pixels: Tensor,
+        residency: Residency,
+        tiling: Tiling | None = None,
+        done: Callable[[], None] = lambda: None,
+    ) -> Tensor:
+        """Latents of pictures.
+
+        Sides that are no multiple of a cell lose their margins; channels after the third are left out.
         """
         residency.place_part(self.network, "vae")
-        factor = self.network.config.downscale
-        height, width = (side // factor * factor for side in pixels.shape[1:3])
-        top, left = ((side % factor) // 2 for side in pixels.shape[1:3])
-        cropped = pixels[:, top : top + height, left : left + width, :3].movedim(-1, 1)
-        mean, _ = self.network.encode((cropped * 2.0 - 1.0).to(residency.device))
-        return mean.float().cpu()
+        network, device = self.network, residency.device
 
-    def decode(self, latent: Tensor, residency: Residency) -> Tensor:
-        """Pictures of latents in the VAE's own scale, as float32 on the CPU."""
+        def to_latent(picture: Tensor) -> Tensor:
+            return network.to_latent((picture * 2.0 - 1.0).to(device)).float().cpu()
+
+        pictures = torch.split(cropped(pixels, self.cell)[..., :3].movedim(-1, 1), 1)
+        if tiling is None:
+            return torch.cat([to_latent(picture) for picture in pictures])
+        return torch.cat([tiling.apply(picture, to_latent, 1 / self.cell, done) for picture in pictures])
+
+    def decode(
+        self,
+        latent: Tensor,
+        residency: Residency,
+        tiling: Tiling | None = None,
+        done: Callable[[], None] = lambda: None,
+    ) -> Tensor:
+        """Pictures of latents."""
         residency.place_part(self.network, "vae")
-        pixels = self.network.decode(latent.to(residency.device, torch.float32))
-        return ((pixels + 1.0) / 2.0).clamp(0.0, 1.0).movedim(1, -1).cpu()
+        network, device = self.network, residency.device
+
+        def to_pixels(cells: Tensor) -> Tensor:
+            return network.decode(cells.to(device, torch.float32)).float().cpu()
+
+        rows = torch.split(latent, 1)
+        if tiling is None:
+            found = torch.cat([to_pixels(row) for row in rows])
+        else:
+            found = torch.cat([tiling.apply(row, to_pixels, self.cell, done) for row in rows])
+        return ((found + 1.0) / 2.0).clamp(0.0, 1.0).movedim(1, -1)
+
+
+def cropped(pixels: Tensor, cell: int) -> Tensor:
+    """The middle of pictures [batch, height, width, ...] whose sides are multiples of a cell."""
+    height, width = (side // cell * cell for side in pixels.shape[1:3])
+    top, left = ((side % cell) // 2 for side in pixels.shape[1:3])
+    return pixels[:, top : top + height, left : left + width]

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from comfykit.families.family import Scene
+from comfykit.families.framing import crop_to_aspect
 from comfykit.sampling.conditioning import fit_mask
 
 MID_GREY = (0.8223, -0.6876, 0.6364, -0.1380)
@@ -58,19 +59,11 @@ def _inpainted(picture: Tensor | None, mask: Tensor | None, scene: Scene) -> Ten
 
 
 def _fit(picture: Tensor, latent: Tensor) -> Tensor:
-    """A latent in the size and the batch of another; its sides are cropped to the other's proportions."""
+    """A latent in the size and the batch of another, cropped to the other's proportions."""
     height, width = latent.shape[-2:]
     if picture.shape[-2:] != latent.shape[-2:]:
-        picture = F.interpolate(_cropped(picture, width / height), size=(height, width), mode="bilinear")
+        framed = crop_to_aspect(picture, width, height)
+        picture = F.interpolate(framed, size=(height, width), mode="bilinear")
     rows, wanted = picture.shape[0], latent.shape[0]
-    if rows == wanted:
-        return picture
-    return picture[[min(int((row + 0.5) * rows / wanted), rows - 1) for row in range(wanted)]]
-
-
-def _cropped(picture: Tensor, ratio: float) -> Tensor:
-    """The middle of a latent, with sides in a ratio (width / height)."""
-    height, width = picture.shape[-2:]
-    left = round((width - height * ratio) / 2) if width / height > ratio else 0
-    top = round((height - width / ratio) / 2) if width / height < ratio else 0
-    return picture[..., top : height - top, left : width - left]
+    # Several pictures spread over the batch in order, each for its share of it.
+    return picture if rows == wanted else picture[[row * rows // wanted for row in range(wanted)]]

@@ -17,6 +17,7 @@ from comfykit.families.sdxl import SDXL, SDXL_REFINER
 from comfykit.models.unet import UNet
 from comfykit.models.vae import AutoencoderKL
 from comfykit.weights.detect import Detected, UNetPart, VAEPart, detect, require
+from comfykit.weights.diffusers_vae import in_checkpoint_layout
 from comfykit.weights.kinds import Kind
 from comfykit.weights.load import build
 from comfykit.weights.read import WeightsFile, open_weights, take
@@ -38,7 +39,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Raises `ModelFileError` that says what the file is when it is no checkpoint of a known family.
     """
-    file, found = _open(path, "checkpoint")
+    file, found = open_detected(path, "checkpoint")
     family = _family(path, found)
     unet, vae = found.unet, found.vae
     if unet is None or vae is None or not found.text:
@@ -52,7 +53,7 @@ def load_diffusion_model(path: Path, dtype: torch.dtype | None = None) -> Diffus
 
     With `dtype` its weights are rounded to that type first.
     """
-    file, found = _open(path, "diffusion_model", "checkpoint")
+    file, found = open_detected(path, "diffusion_model", "checkpoint")
     family = _family(path, found)
     if found.unet is None:
         raise _incomplete(path, found)
@@ -60,14 +61,18 @@ def load_diffusion_model(path: Path, dtype: torch.dtype | None = None) -> Diffus
 
 
 def load_vae(path: Path) -> Autoencoder:
-    """Open a VAE: a file of its own, or the one inside a checkpoint."""
-    file, found = _open(path, "vae", "checkpoint")
+    """Open a VAE: a file of its own, in the layout of checkpoints or of diffusers, or one in a checkpoint."""
+    file, found = open_detected(path, "vae", "checkpoint")
     if found.vae is None:
         raise _incomplete(path, found)
     return _vae(file, found.vae)
 
 
-def _open(path: Path, *kinds: Kind) -> tuple[WeightsFile, Detected]:
+def open_detected(path: Path, *kinds: Kind) -> tuple[WeightsFile, Detected]:
+    """Open a weights file and say what it holds.
+
+    Raises `ModelFileError` where it is not of one of `kinds`, saying what it is instead.
+    """
     file = open_weights(path)
     try:
         found = detect(file.shapes)
@@ -122,6 +127,8 @@ def _incomplete(path: Path, found: Detected) -> ModelFileError:
 
 def _vae(file: WeightsFile, part: VAEPart) -> Autoencoder:
     tensors = take(file.tensors, part.prefix)
+    if part.diffusers:
+        tensors = in_checkpoint_layout(tensors)
     return Autoencoder(
         build(lambda: AutoencoderKL(part.config), tensors, what=f"the VAE of {file.path.name}")
     )

@@ -58,6 +58,15 @@ class AutoencoderKL(nn.Module):
             self.quant_conv = nn.Conv2d(2 * config.z_channels, 2 * config.embed_dim, 1)
             self.post_quant_conv = nn.Conv2d(config.embed_dim, config.z_channels, 1)
 
+    @property
+    def downscale(self) -> int:
+        """Pixels on a side of a picture for one of its latent."""
+        return self.config.downscale
+
+    def to_latent(self, pixels: Tensor) -> Tensor:
+        """The mean of what `encode` gives: the latent that a picture is taken to have."""
+        return self.encode(pixels)[0]
+
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the posterior of pictures [B, 3, H, W] in [-1, 1].
 

@@ -14,6 +14,7 @@ from typing import Literal
 from comfykit.errors import ModelFileError
 from comfykit.models.unet import UNetConfig
 from comfykit.models.vae import VAEConfig
+from comfykit.weights import diffusers_vae
 from comfykit.weights.kinds import BELONGS, Kind, kind_of
 from comfykit.weights.layouts import Shapes, unet_config, vae_config
 
@@ -32,10 +33,14 @@ class UNetPart:
 
 @dataclass(frozen=True, slots=True)
 class VAEPart:
-    """An autoencoder in a file: what the names of its tensors begin with, and its shape."""
+    """An autoencoder in a file: what the names of its tensors begin with, and its shape.
+
+    `diffusers` says that names and shapes are those of diffusers, see `weights.diffusers_vae`.
+    """
 
     prefix: str
     config: VAEConfig
+    diffusers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,11 @@ def _vae_part(shapes: Shapes, prefix: str) -> VAEPart | None:
     if f"{prefix}encoder.conv_in.weight" not in shapes or f"{prefix}decoder.conv_in.weight" not in shapes:
         return None
     inner = {name[len(prefix) :]: shape for name, shape in shapes.items() if name.startswith(prefix)}
-    return VAEPart(prefix, vae_config(inner))
+    diffusers = diffusers_vae.SIGN in inner
+    if diffusers:
+        names = diffusers_vae.rename(inner)
+        inner = {names[name]: shape for name, shape in inner.items()}
+    return VAEPart(prefix, vae_config(inner), diffusers)
 
 
 def _text_parts(shapes: Shapes) -> Iterator[TextPart]:
