@@ -16,9 +16,7 @@ NUMBER_STEPS = {"INT": 1, "FLOAT": 0.01}  # what a front end takes where a class
 OURS = {"CONTEXT"}  # hidden inputs that only this engine fills in
 
 # Inputs that offer fewer choices than ComfyUI so far, in its order; take a line out when they are all there.
-SHORTER = {
-    ("VAELoader", "vae_name"),
-}
+SHORTER = {}
 
 # Names that came to ComfyUI after the interface file was made; their interface is that of its documentation.
 NEWER = {
@@ -131,7 +129,7 @@ def described_input(spec: Input) -> dict[str, Any]:
         "min": spec.minimum,
         "max": spec.maximum,
         "step": spec.step,
-        **spec.options,
+        **{key: value for key, value in spec.options.items() if key != "multiselect" or value},
     }
 
 

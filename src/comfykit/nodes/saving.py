@@ -42,7 +42,7 @@ def save_image(
     """Save pictures as PNG files that carry the workflow which made them."""
     texts = metadata(prompt, extra_pnginfo)
     folder = context.settings.output_dir
-    files = _save_pictures(images, filename_prefix, folder, texts, SAVED_COMPRESSION, context)
+    files = save_pictures(images, filename_prefix, folder, texts, SAVED_COMPRESSION, context)
     return NodeOutput(ui={"images": [{**file, "type": "output"} for file in files]})
 
 
@@ -53,7 +53,7 @@ def preview_image(
     """Show pictures: PNG files in the temp folder, under a prefix that no other preview has."""
     texts = metadata(prompt, extra_pnginfo)
     prefix = f"preview_{secrets.token_hex(4)}"
-    files = _save_pictures(images, prefix, context.settings.temp_dir, texts, PREVIEW_COMPRESSION, context)
+    files = save_pictures(images, prefix, context.settings.temp_dir, texts, PREVIEW_COMPRESSION, context)
     return NodeOutput(ui={"images": [{**file, "type": "temp"} for file in files]})
 
 
@@ -115,7 +115,7 @@ def load_latent(latent: Annotated[str, combo(Listing("input"))], context: Contex
     return {"samples": samples * OLD_LATENT_SCALE if scaled else samples}
 
 
-def _save_pictures(
+def save_pictures(
     images: Tensor,
     prefix: str,
     root: Path,
@@ -124,7 +124,7 @@ def _save_pictures(
     context: NodeContext,
 ) -> list[dict[str, Any]]:
     """Save a batch under consecutive counters: file name and sub-folder of each picture."""
-    texts = _writable(texts, context)
+    texts = writable(texts, context)
     if images.isnan().any():
         context.warn(
             "a picture holds values that are not numbers; they become black",
@@ -142,7 +142,7 @@ def _save_pictures(
     return files
 
 
-def _writable(texts: Mapping[str, str], context: NodeContext) -> dict[str, str]:
+def writable(texts: Mapping[str, str], context: NodeContext) -> dict[str, str]:
     """The texts whose names a PNG can hold."""
     for name in texts:
         if not is_png_keyword(name):
