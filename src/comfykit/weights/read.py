@@ -59,6 +59,21 @@ def open_weights(path: Path) -> WeightsFile:
         return WeightsFile(path, _tensors_of(path, _unpickle(path, magic)), {})
 
 
+def open_pickle(path: Path) -> dict[object, object]:
+    """The mapping in a file that PyTorch pickled, for kinds of files that say more than tensors by name.
+
+    Opened as `open_weights` opens pickles. Raises `ModelFileError` for other files too.
+    """
+    magic = sniff(path)
+    content: object = None
+    if magic in ("zip", "pickle"):
+        with torch.inference_mode(False):
+            content = _unpickle(path, magic)
+    if isinstance(content, dict):
+        return content
+    raise ModelFileError(f"{path}: it is no file in which PyTorch saved a mapping", path=str(path))
+
+
 def take(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with `prefix`, under what follows it."""
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
