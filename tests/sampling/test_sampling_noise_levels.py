@@ -62,3 +62,14 @@ def test_percent_to_sigma(levels: DiscreteNoiseLevels) -> None:
     assert levels.percent_to_sigma(0.5) == pytest.approx(math.sqrt(low * high), rel=1e-6)
     found = [levels.percent_to_sigma(p / 20) for p in range(21)]
     assert found == sorted(found, reverse=True)
+
+
+def test_zero_terminal_snr_ends_in_noise_and_keeps_the_first_level(levels: DiscreteNoiseLevels) -> None:
+    stretched = scaled_linear_levels(zero_terminal_snr=True)
+    assert stretched.sigma_max == pytest.approx(math.sqrt(1 / 4.8973451890853435e-08 - 1))
+    assert stretched.sigma_min == pytest.approx(levels.sigma_min, rel=1e-5)
+    assert bool((stretched.sigmas.diff() > 0).all())
+    # The way down in sqrt(abar) is stretched everywhere by the same factor.
+    before, after = ((1 / (table.sigmas.double() ** 2 + 1)).sqrt() for table in (levels, stretched))
+    factors = (after[0] - after[:-1])[1:] / (before[0] - before[:-1])[1:]
+    torch.testing.assert_close(factors, factors[:1].expand(998), rtol=1e-3, atol=0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from comfykit.errors import UsageError
 from comfykit.sampling.noise_levels import DiscreteNoiseLevels, scaled_linear_levels
-from comfykit.sampling.schedulers import DROP_SECOND_LAST, SCHEDULERS, make_sigmas
+from comfykit.sampling.schedulers import DROP_SECOND_LAST, SCHEDULERS, make_sigmas, sd_turbo
 
 LEVELS = scaled_linear_levels()
 EXACT_LENGTH = [name for name in SCHEDULERS if name not in ("ddim_uniform", "beta")]
@@ -140,3 +140,14 @@ def test_an_unknown_scheduler_is_answered_with_those_there_are(levels: DiscreteN
 def test_a_run_of_no_steps_is_refused(levels: DiscreteNoiseLevels) -> None:
     with pytest.raises(UsageError, match="at least 1 step"):
         make_sigmas(levels, "karras", 0)
+
+
+def test_sd_turbo_takes_every_hundredth_timestep(levels: DiscreteNoiseLevels) -> None:
+    table = levels.sigmas
+    torch.testing.assert_close(sd_turbo(levels, 1), torch.tensor([float(table[999]), 0.0]))
+    torch.testing.assert_close(
+        sd_turbo(levels, 2, denoise=0.5), torch.tensor([float(table[499]), float(table[399]), 0.0])
+    )
+    assert len(sd_turbo(levels, 10)) == 11
+    assert len(sd_turbo(levels, 10, denoise=0.3)) == 4
+    assert sd_turbo(levels, 3, denoise=0.0).tolist() == [0.0]

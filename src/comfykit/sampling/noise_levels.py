@@ -13,6 +13,9 @@ from torch import Tensor
 ABOVE_ALL = 1e9
 """A sigma that no schedule reaches: `percent_to_sigma` of the very beginning."""
 
+LAST_ABAR = 4.8973451890853435e-08
+"""What stands for an abar of 0, where sigma would be infinite."""
+
 
 class NoiseLevels(Protocol):
     """What schedules and conditioning ranges need to know about a model."""
@@ -59,13 +62,15 @@ class DiscreteNoiseLevels:
     _on_device: dict[torch.device, Tensor] = field(init=False, repr=False, default_factory=dict)
 
     @classmethod
-    def from_betas(cls, betas: Tensor) -> DiscreteNoiseLevels:
+    def from_betas(cls, betas: Tensor, zero_terminal_snr: bool = False) -> DiscreteNoiseLevels:
         """Levels of the diffusion process with these variances (arXiv 2006.11239).
 
         `betas` is float64 [levels]; abar is the running product of 1 - beta, and
         sigma = sqrt((1 - abar) / abar).
         """
         abar = torch.cumprod(1 - betas, dim=0)
+        if zero_terminal_snr:
+            abar = _stretched(abar)
         sigmas = ((1 - abar) / abar).sqrt()
         return cls(sigmas.float(), sigmas.log().float())
 
@@ -108,8 +113,19 @@ class DiscreteNoiseLevels:
 
 
 def scaled_linear_levels(
-    steps: int = 1000, start: float = 0.00085, end: float = 0.012
+    steps: int = 1000, start: float = 0.00085, end: float = 0.012, zero_terminal_snr: bool = False
 ) -> DiscreteNoiseLevels:
     """Levels of latent diffusion (arXiv 2112.10752): betas whose square roots are evenly spaced."""
     roots = torch.linspace(math.sqrt(start), math.sqrt(end), steps, dtype=torch.float64)
-    return DiscreteNoiseLevels.from_betas(roots**2)
+    return DiscreteNoiseLevels.from_betas(roots**2, zero_terminal_snr)
+
+
+def _stretched(abar: Tensor) -> Tensor:
+    """Abar with nothing left of the picture at the last level (arXiv 2305.08891, algorithm 1).
+
+    sqrt(abar) is shifted to 0 at the last level and scaled so that the first one stays.
+    """
+    roots = abar.sqrt()
+    stretched = ((roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])) ** 2
+    stretched[-1] = LAST_ABAR
+    return stretched

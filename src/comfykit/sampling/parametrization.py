@@ -7,7 +7,7 @@ of no dimension.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
@@ -42,12 +42,18 @@ def per_row(sigma: Tensor, x: Tensor) -> Tensor:
     return sigma.reshape(sigma.shape + (1,) * (x.ndim - 1)) if sigma.ndim else sigma
 
 
+@dataclass(frozen=True, slots=True)
 class _VarianceExploding:
-    """x = x0 + sigma * noise, given to the network at variance 1."""
+    """x = x0 + sigma * noise, given to the network at variance 1.
+
+    `sigma_data` is the standard deviation that latents are taken to have.
+    """
+
+    sigma_data: float = field(default=1.0, kw_only=True)
 
     def scale_input(self, sigma: Tensor, x: Tensor) -> Tensor:
-        """x / sqrt(sigma^2 + 1)."""
-        return x / (per_row(sigma, x) ** 2 + 1).sqrt()
+        """x / sqrt(sigma^2 + sigma_data^2)."""
+        return x / (per_row(sigma, x) ** 2 + self.sigma_data**2).sqrt()
 
     def noise_latent(self, sigma: Tensor, noise: Tensor, latent: Tensor, max_denoise: bool) -> Tensor:
         """Latent + sigma * noise; at the largest level the noise has the variance of noise and data."""
@@ -73,7 +79,56 @@ class VPrediction(_VarianceExploding):
     """The network predicts the velocity v = alpha * noise - sigma * x0 (arXiv 2202.00512, appendix D)."""
 
     def denoised(self, sigma: Tensor, output: Tensor, x: Tensor) -> Tensor:
-        """X / (sigma^2 + 1) - v * sigma / sqrt(sigma^2 + 1)."""
+        """X d^2 / (sigma^2 + d^2) - v * sigma d / sqrt(sigma^2 + d^2), with d = sigma_data."""
         level = per_row(sigma, x)
-        variance = level**2 + 1
-        return x / variance - output * (level / variance.sqrt())
+        variance = level**2 + self.sigma_data**2
+        return x * (self.sigma_data**2 / variance) - output * (level * self.sigma_data / variance.sqrt())
+
+
+@dataclass(frozen=True, slots=True)
+class EDMPrediction(_VarianceExploding):
+    """The network predicts what EDM's preconditioning leaves to it (arXiv 2206.00364, table 1)."""
+
+    sigma_data: float = field(default=0.5, kw_only=True)
+
+    def denoised(self, sigma: Tensor, output: Tensor, x: Tensor) -> Tensor:
+        """X d^2 / (sigma^2 + d^2) + output * sigma d / sqrt(sigma^2 + d^2), with d = sigma_data."""
+        level = per_row(sigma, x)
+        variance = level**2 + self.sigma_data**2
+        return x * (self.sigma_data**2 / variance) + output * (level * self.sigma_data / variance.sqrt())
+
+
+@dataclass(frozen=True, slots=True)
+class X0Prediction(_VarianceExploding):
+    """The network predicts the clean latent."""
+
+    def denoised(self, sigma: Tensor, output: Tensor, x: Tensor) -> Tensor:
+        """The output itself."""
+        return output
+
+
+@dataclass(frozen=True, slots=True)
+class ImageToImage(X0Prediction):
+    """The network makes the clean latent of x as it is, as those that edit pictures in one step do."""
+
+    def scale_input(self, sigma: Tensor, x: Tensor) -> Tensor:
+        """X itself."""
+        return x
+
+
+@dataclass(frozen=True, slots=True)
+class FlowTimePrediction(_VarianceExploding):
+    """A rectified flow seen as x = x0 + sigma * noise: its time is t = sigma / (1 + sigma).
+
+    The flow's own state is (1 - t) x0 + t noise = x / (1 + sigma), its velocity noise - x0 (NVIDIA
+    Cosmos-Predict2).
+    """
+
+    def scale_input(self, sigma: Tensor, x: Tensor) -> Tensor:
+        """x / (1 + sigma)."""
+        return x / (1 + per_row(sigma, x))
+
+    def denoised(self, sigma: Tensor, output: Tensor, x: Tensor) -> Tensor:
+        """(x - sigma v) / (1 + sigma)."""
+        level = per_row(sigma, x)
+        return (x - level * output) / (1 + level)

@@ -16,6 +16,7 @@ from scipy import stats
 from torch import Tensor
 
 from comfykit.errors import UsageError
+from comfykit.sampling.level_schedules import exponential_sigmas, karras_sigmas, then_zero
 from comfykit.sampling.noise_levels import NoiseLevels
 
 Scheduler: TypeAlias = Callable[[NoiseLevels, int], Tensor]
@@ -27,24 +28,22 @@ DROP_SECOND_LAST = frozenset({"dpm_2", "dpm_2_ancestral", "uni_pc", "uni_pc_bh2"
 def simple(levels: NoiseLevels, steps: int) -> Tensor:
     """Every (len / steps)-th level of the table, from the largest down."""
     count = len(levels.sigmas)
-    return _then_zero(levels.sigmas[[-(1 + int(k * count / steps)) for k in range(steps)]])
+    return then_zero(levels.sigmas[[-(1 + int(k * count / steps)) for k in range(steps)]])
 
 
 def sgm_uniform(levels: NoiseLevels, steps: int) -> Tensor:
     """Timesteps evenly spaced, the smallest one left out (Stability generative-models)."""
-    return _then_zero(levels.sigma(_timesteps(levels, steps + 1)[:-1]))
+    return then_zero(levels.sigma(_timesteps(levels, steps + 1)[:-1]))
 
 
-def karras(levels: NoiseLevels, steps: int, rho: float = 7.0) -> Tensor:
-    """Evenly spaced in sigma^(1 / rho) (arXiv 2206.00364, equation 5)."""
-    ramp = torch.linspace(0, 1, steps)
-    low, high = levels.sigma_min ** (1 / rho), levels.sigma_max ** (1 / rho)
-    return _then_zero((high + ramp * (low - high)) ** rho)
+def karras(levels: NoiseLevels, steps: int) -> Tensor:
+    """Evenly spaced in sigma^(1 / 7), from the largest level to the smallest."""
+    return karras_sigmas(steps, levels.sigma_max, levels.sigma_min)
 
 
 def exponential(levels: NoiseLevels, steps: int) -> Tensor:
-    """Evenly spaced in log-sigma."""
-    return _then_zero(torch.linspace(math.log(levels.sigma_max), math.log(levels.sigma_min), steps).exp())
+    """Evenly spaced in log-sigma, from the largest level to the smallest."""
+    return exponential_sigmas(steps, levels.sigma_max, levels.sigma_min)
 
 
 def ddim_uniform(levels: NoiseLevels, steps: int) -> Tensor:
@@ -53,19 +52,19 @@ def ddim_uniform(levels: NoiseLevels, steps: int) -> Tensor:
     The stride is a whole number, so that there may be a level more or less than asked for.
     """
     stride = max(len(levels.sigmas) // steps, 1)
-    return _then_zero(levels.sigmas[1::stride].flip(0))
+    return then_zero(levels.sigmas[1::stride].flip(0))
 
 
 def beta(levels: NoiseLevels, steps: int, a: float = 0.6, b: float = 0.6) -> Tensor:
     """Timesteps at the quantiles of a beta distribution (arXiv 2407.12173); equal ones count once."""
     quantiles = 1 - torch.linspace(0, 1, steps + 1, dtype=torch.float64)[:-1].numpy()
     indices = torch.from_numpy(stats.beta.ppf(quantiles, a, b) * (len(levels.sigmas) - 1)).round().long()
-    return _then_zero(levels.sigmas[torch.unique_consecutive(indices)])
+    return then_zero(levels.sigmas[torch.unique_consecutive(indices)])
 
 
 def normal(levels: NoiseLevels, steps: int) -> Tensor:
     """Timesteps evenly spaced from the largest to the smallest."""
-    return _then_zero(levels.sigma(_timesteps(levels, steps)))
+    return then_zero(levels.sigma(_timesteps(levels, steps)))
 
 
 def linear_quadratic(levels: NoiseLevels, steps: int, threshold: float = 0.025) -> Tensor:
@@ -88,7 +87,17 @@ def kl_optimal(levels: NoiseLevels, steps: int) -> Tensor:
     """Evenly spaced in the arc tangent of sigma (Align Your Steps, arXiv 2404.14507, theorem 3.1)."""
     ramp = torch.arange(steps, dtype=torch.float64) / max(steps - 1, 1)
     low, high = math.atan(levels.sigma_min), math.atan(levels.sigma_max)
-    return _then_zero((ramp * low + (1 - ramp) * high).tan().float())
+    return then_zero((ramp * low + (1 - ramp) * high).tan().float())
+
+
+def sd_turbo(levels: NoiseLevels, steps: int, denoise: float = 1.0) -> Tensor:
+    """The timesteps 999, 899, ... 99, which distillation made SD-Turbo and SDXL-Turbo for (arXiv 2311.17042).
+
+    There are at most 10 steps; `denoise` below 1 leaves out that part of them at the beginning.
+    """
+    start = 10 - int(10 * denoise)
+    timesteps = (torch.arange(10, 0, -1) * 100 - 1)[start : start + steps]
+    return then_zero(levels.sigma(timesteps))
 
 
 SCHEDULERS: Mapping[str, Scheduler] = MappingProxyType(
@@ -141,7 +150,3 @@ def _timesteps(levels: NoiseLevels, count: int) -> Tensor:
     """That many timesteps, evenly spaced from the largest level's to the smallest level's."""
     ends = levels.timestep(torch.tensor([levels.sigma_max, levels.sigma_min]))
     return torch.linspace(float(ends[0]), float(ends[1]), count)
-
-
-def _then_zero(sigmas: Tensor) -> Tensor:
-    return torch.cat([sigmas, sigmas.new_zeros(1)])
