@@ -11,6 +11,7 @@ from comfykit.errors import ModelFileError
 from comfykit.families.control_load import load_control
 from comfykit.families.load import Checkpoint
 from comfykit.models.controlnet import ControlNet, ControlNetConfig
+from comfykit.models.t2i_adapter import T2IAdapter, T2IAdapterConfig
 from comfykit.weights.control_lora import ControlLora
 
 HINT_WIDTHS = (4, 4, 8, 8, 8, 8, 16)
@@ -92,9 +93,20 @@ def test_a_control_lora_waits_for_its_model(tmp_path: Path, checkpoint: Checkpoi
 def test_files_of_other_things_are_named(tmp_path: Path, checkpoint_path: Path) -> None:
     with pytest.raises(ModelFileError, match="this is a checkpoint, not a ControlNet"):
         load_control(checkpoint_path)
-    adapter = written(tmp_path / "adapter.safetensors", {"body.0.in_conv.weight": torch.zeros(1)})
-    with pytest.raises(ModelFileError, match=r"adapter\.safetensors: this is a T2I-Adapter"):
-        load_control(adapter)
+    other = written(tmp_path / "flux.safetensors", {"controlnet_blocks.0.weight": torch.zeros(1)})
+    with pytest.raises(ModelFileError, match=r"flux\.safetensors: this is a ControlNet for SD3 or Flux"):
+        load_control(other)
+    odd = written(tmp_path / "adapter.safetensors", {"body.0.block1.weight": torch.zeros(1)})
+    with pytest.raises(ModelFileError, match=r"adapter\.safetensors: the T2I-Adapter has a layout"):
+        load_control(odd)
+
+
+def test_adapters_are_loaded_too(tmp_path: Path) -> None:
+    config = T2IAdapterConfig(channels=(8, 8, 16, 16), light=True, blocks=1)
+    path = written(tmp_path / "canny.safetensors", dict(T2IAdapter(config).state_dict()))
+    network = load_control(path).network
+    assert isinstance(network, T2IAdapter)
+    assert network.config == config
 
 
 def test_a_broken_file_is_named(tmp_path: Path, tensors: dict[str, Tensor]) -> None:

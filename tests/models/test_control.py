@@ -54,3 +54,20 @@ def test_plus_adds_place_by_place() -> None:
     both = ControlResiduals((one, None, None), one).plus(ControlResiduals((two, two), None))
     assert [None if value is None else value.tolist() for value in both.output] == [[3, 3], [2, 2], None]
     assert both.middle is one
+
+
+def test_what_is_added_on_the_way_down_goes_on_and_into_the_skip_connection() -> None:
+    unet = network()
+    residual = torch.randn(1, 64, 4, 4)
+    found = unet(*inputs(), control=ControlResiduals(input=(None,) * 4 + (residual,)))
+    unet.input_blocks[4].register_forward_hook(lambda _m, _i, out: out + residual)
+    torch.testing.assert_close(found, unet(*inputs()), rtol=0, atol=0)
+
+
+def test_residuals_are_changed_everywhere() -> None:
+    one = torch.ones(2)
+    doubled = ControlResiduals((one, None), one, (None, one)).map(lambda residual: 2 * residual)
+    assert [None if value is None else value.tolist() for value in doubled.output] == [[2, 2], None]
+    assert [None if value is None else value.tolist() for value in doubled.input] == [None, [2, 2]]
+    assert doubled.middle is not None
+    assert doubled.middle.tolist() == [2, 2]

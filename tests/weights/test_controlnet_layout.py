@@ -95,7 +95,6 @@ def test_markers_are_no_weights() -> None:
     ("name", "called"),
     [
         ("controlnet_blocks.0.weight", "SD3 or Flux"),
-        ("adapter.body.0.in_conv.weight", "T2I-Adapter"),
         ("lllite_unet_input_blocks_4.depth", "LLLite"),
     ],
 )

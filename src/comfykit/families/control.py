@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from comfykit.families.framing import crop_to_aspect
 from comfykit.memory import Residency
 from comfykit.models.control import ControlResiduals
 from comfykit.models.controlnet import HINT_STRIDES, ControlNet
+from comfykit.models.t2i_adapter import T2IAdapter
 from comfykit.models.unet import UNet
 from comfykit.sampling.conditioning import repeat_to_batch
 from comfykit.sampling.denoiser import Evaluation
@@ -27,6 +28,10 @@ from comfykit.sampling.noise_levels import NoiseLevels
 
 CELL = math.prod(HINT_STRIDES)
 """Side of the square of a hint's pixels that becomes one place of the latent."""
+
+
+HintNetwork: TypeAlias = ControlNet | T2IAdapter
+"""What makes residuals of a hint."""
 
 
 class ControlSource(Protocol):
@@ -39,14 +44,14 @@ class ControlSource(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ControlModel:
-    """CONTROL_NET: a ControlNet, or what makes one of a model.
+    """CONTROL_NET: a ControlNet, what makes one of a model, or a T2I-Adapter.
 
     `name` is that of its file. With `pooled` every residual is its mean over the picture, which tells
     style and not place. `kind` is the type of hints, where the network knows several.
     """
 
     name: str
-    network: ControlNet | ControlSource
+    network: HintNetwork | ControlSource
     pooled: bool = False
     kind: int | None = None
 
@@ -60,9 +65,9 @@ class ControlModel:
             )
         return replace(self, kind=None if union is None else kind)
 
-    def network_for(self, unet: UNet) -> ControlNet:
+    def network_for(self, unet: UNet) -> HintNetwork:
         """The network that works beside this U-Net."""
-        return self.network if isinstance(self.network, ControlNet) else self.network.network_for(unet)
+        return self.network if isinstance(self.network, HintNetwork) else self.network.network_for(unet)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,25 +87,42 @@ class Control:
     def check(self, unet: UNet, latent_channels: int) -> None:
         """Raise `ModelFileError` or `UsageError` where it cannot work with a model, saying why."""
         network = self.model.network_for(unet)
-        ours, theirs = network.config, unet.config
-        pairs = {
-            "widths of its blocks": (network.skip_channels, unet.skip_channels),
-            "width of prompts": (ours.context_dim or theirs.context_dim, theirs.context_dim),
-            "width of y": (ours.adm_in_channels or theirs.adm_in_channels, theirs.adm_in_channels),
-            "latent channels": (ours.in_channels, latent_channels),
-        }
-        for what, (own, wanted) in pairs.items():
+        for what, (own, wanted) in _to_match(network, unet, latent_channels).items():
             if own != wanted:
                 raise ModelFileError(
                     f"the ControlNet {self.model.name} does not fit the model: {what}: {own}, not {wanted}",
                     hint="take a ControlNet that was made for the family of the model",
                     name=self.model.name,
                 )
-        if self.hint.shape[0] == 0 or self.hint.shape[1] < network.hint_channels:
+        pictures, channels = self.hint.shape[:2]
+        if pictures == 0 or channels < hint_channels(network):
             raise UsageError(
-                f"the hint of the ControlNet {self.model.name} is {self.hint.shape[0]} pictures of "
-                f"{self.hint.shape[1]} channels, and it looks at {network.hint_channels} channels"
+                f"the hint of the ControlNet {self.model.name} is {pictures} pictures of {channels} "
+                f"channels, and it looks at {hint_channels(network)} channels"
             )
+
+
+def hint_channels(network: HintNetwork) -> int:
+    """How many channels of a hint a network looks at."""
+    return network.hint_channels if isinstance(network, ControlNet) else network.config.hint_channels
+
+
+def _to_match(network: HintNetwork, unet: UNet, latent_channels: int) -> Mapping[str, tuple[Any, Any]]:
+    """What of a network and of a U-Net must be the same, by its name."""
+    if isinstance(network, T2IAdapter):
+        features = network.config.channels[: len(network.places)]
+        here = tuple(dict(enumerate(unet.skip_channels)).get(place) for place in network.places)
+        return {
+            "levels": (network.levels, len(unet.config.channel_mult)),
+            "widths of its features": (features, here[: len(features)]),
+        }
+    ours, theirs = network.config, unet.config
+    return {
+        "widths of its blocks": (network.skip_channels, unet.skip_channels),
+        "width of prompts": (ours.context_dim or theirs.context_dim, theirs.context_dim),
+        "width of y": (ours.adm_in_channels or theirs.adm_in_channels, theirs.adm_in_channels),
+        "latent channels": (ours.in_channels, latent_channels),
+    }
 
 
 def check_controls(controls: Sequence[Control], unet: UNet, latent_channels: int) -> tuple[Control, ...]:
@@ -148,10 +170,10 @@ def _everywhere(options: Mapping[str, Any]) -> bool:
 class _Ready:
     """A control in a run: its network, the noise levels it acts at, and its hint as read for each size."""
 
-    network: ControlNet
+    network: HintNetwork
     start_sigma: float
     end_sigma: float
-    read: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    read: dict[tuple[int, int], tuple[Tensor, ...]] = field(default_factory=dict)
 
     @property
     def always(self) -> bool:
@@ -196,30 +218,35 @@ class ControlRun:
     def _evaluate(
         self, control: Control, ready: _Ready, call: Evaluation, x: Tensor, timesteps: Tensor
     ) -> ControlResiduals:
-        rows = x.shape[0] // len(call.sides)
-        size = (x.shape[2], x.shape[3])
+        rows, size = x.shape[0] // len(call.sides), (x.shape[2], x.shape[3])
         if size not in ready.read:
-            hint = _fitted(control.hint[:rows, : ready.network.hint_channels], *size)
-            ready.read[size] = ready.network.read_hint(hint.to(x.device), control.model.kind)
-        read = ready.read[size]
-        if read.shape[0] > 1:
-            read = repeat_to_batch(read, rows).repeat(len(call.sides), 1, 1, 1)
-        found = ready.network(x, read, timesteps, call.context, call.extra.get("y"), control.model.kind)
-        return _scaled(found, control.strength, control.model.pooled)
+            ready.read[size] = _read(ready.network, control.hint[:rows], size, x.device, control.model.kind)
+        read = tuple(_for_rows(features, rows, len(call.sides)) for features in ready.read[size])
+        network, kind = ready.network, control.model.kind
+        if isinstance(network, T2IAdapter):
+            found = network.residuals(read)
+        else:
+            found = network(x, *read, timesteps, call.context, call.extra.get("y"), kind)
+        if control.model.pooled:
+            found = found.map(lambda one: one.mean(dim=(2, 3), keepdim=True).expand_as(one))
+        return found.map(lambda one: one * control.strength)
 
 
-def _fitted(hint: Tensor, height: int, width: int) -> Tensor:
-    """The middle of a hint in the size of a latent's pixels."""
-    size = (height * CELL, width * CELL)
-    return F.interpolate(crop_to_aspect(hint, size[1], size[0]), size=size, mode="nearest-exact")
+def _read(
+    network: HintNetwork, hint: Tensor, size: tuple[int, int], device: torch.device, kind: int | None
+) -> tuple[Tensor, ...]:
+    """What a network makes of a hint for a latent of `size` (height, width), once for all steps."""
+    if isinstance(network, T2IAdapter):
+        return network.read_hint(_fitted(hint, size, network.config.unshuffle).to(device))
+    return (network.read_hint(_fitted(hint[:, : network.hint_channels], size).to(device), kind),)
 
 
-def _scaled(residuals: ControlResiduals, strength: float, pooled: bool) -> ControlResiduals:
-    def scaled(residual: Tensor | None) -> Tensor | None:
-        if residual is None:
-            return None
-        if pooled:
-            residual = torch.mean(residual, dim=(2, 3), keepdim=True).expand_as(residual)
-        return residual * strength
+def _for_rows(features: Tensor, rows: int, sides: int) -> Tensor:
+    """Features of hints for the pictures of every side, `rows` each; those of one hint serve all."""
+    return features if features.shape[0] == 1 else repeat_to_batch(features, rows).repeat(sides, 1, 1, 1)
 
-    return ControlResiduals(tuple(scaled(one) for one in residuals.output), scaled(residuals.middle))
+
+def _fitted(hint: Tensor, size: tuple[int, int], multiple: int = CELL) -> Tensor:
+    """The middle of a hint in the size of a latent's pixels, or in the next multiple of that."""
+    height, width = (math.ceil(side * CELL / multiple) * multiple for side in size)
+    return F.interpolate(crop_to_aspect(hint, width, height), size=(height, width), mode="nearest-exact")

@@ -1,4 +1,4 @@
-"""From a ControlNet's file to CONTROL_NET."""
+"""From the file of a ControlNet or an adapter to CONTROL_NET."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 from torch import Tensor
 
 from comfykit.errors import ModelFileError
-from comfykit.families.control import ControlModel
+from comfykit.families.control import ControlModel, HintNetwork
 from comfykit.models.controlnet import ControlNet
+from comfykit.models.t2i_adapter import T2IAdapter
+from comfykit.weights.adapter_layout import adapter_config, adapter_tensors, is_adapter
 from comfykit.weights.control_lora import ControlLora
 from comfykit.weights.controlnet_layout import DIFFERENCE, LORA, control_tensors, controlnet_config
 from comfykit.weights.detect import detect, require
@@ -21,10 +23,10 @@ POOLED_NAMES = ("_shuffle", "_shuffle_fp16")
 
 
 def load_control(path: Path, own: Mapping[str, Tensor] | None = None) -> ControlModel:
-    """Open a ControlNet or a Control-LoRA; weights stay in the file until they are used.
+    """Open a ControlNet, a Control-LoRA or a T2I-Adapter; weights stay in the file until they are used.
 
     `own` are a U-Net's weights by name, for a file that holds differences to them.
-    Raises `ModelFileError` that says what the file is when it is neither, and without `own` for differences.
+    Raises `ModelFileError` that says what the file is when it is none, and without `own` for differences.
     """
     file = open_weights(path)
     try:
@@ -37,7 +39,9 @@ def load_control(path: Path, own: Mapping[str, Tensor] | None = None) -> Control
     return ControlModel(path.name, network, pooled=path.stem.endswith(POOLED_NAMES))
 
 
-def _network(file: WeightsFile, own: Mapping[str, Tensor] | None) -> ControlNet | ControlLora:
+def _network(file: WeightsFile, own: Mapping[str, Tensor] | None) -> HintNetwork | ControlLora:
+    if is_adapter(file.tensors):
+        return _adapter(file)
     tensors = control_tensors(file.tensors)
     if LORA in file.tensors:
         return ControlLora(tensors, f"the Control-LoRA {file.path.name}")
@@ -45,6 +49,12 @@ def _network(file: WeightsFile, own: Mapping[str, Tensor] | None) -> ControlNet 
         tensors = _added(tensors, own)
     config = controlnet_config({name: tuple(tensor.shape) for name, tensor in tensors.items()})
     return build(lambda: ControlNet(config), tensors, what=f"the ControlNet {file.path.name}")
+
+
+def _adapter(file: WeightsFile) -> T2IAdapter:
+    tensors = adapter_tensors(file.tensors)
+    config = adapter_config({name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    return build(lambda: T2IAdapter(config), tensors, what=f"the T2I-Adapter {file.path.name}")
 
 
 def _added(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor] | None) -> dict[str, Tensor]:

@@ -141,6 +141,7 @@ class UNet(UNetEncoder):
         for number, block in enumerate(self.input_blocks):
             here = at("input", number)
             h = block(h, emb, context, h.shape[-2:], here)
+            h = h if control is None else control.onto_input(number, h)
             h = h if here is None else here.after_input(h)
             skips.append(h)
             h = h if here is None else here.after_skip(h)

@@ -35,7 +35,7 @@ UNION_TYPES = (
 
 @node("ControlNetLoader", title="Load ControlNet Model", category="loaders")
 def control_net_loader(context: Context, control_net_name: ControlNetName) -> ControlNetInput:
-    """Load a ControlNet or a Control-LoRA.
+    """Load a ControlNet, a Control-LoRA or a T2I-Adapter.
 
     One whose file's name ends in `_shuffle` tells style and not place.
     """

@@ -29,7 +29,6 @@ _HINT_LAYERS = (f"{_HINT}.conv_in", *(f"{_HINT}.blocks.{i}" for i in range(6)), 
 
 _FOREIGN = (
     (r"(controlnet_blocks|controlnet_x_embedder|controlnet_single_blocks)\.", "a ControlNet for SD3 or Flux"),
-    (r"(adapter\.)?body\.0\.in_conv\.", "a T2I-Adapter"),
     (r"lllite_", "a ControlNet-LLLite"),
 )
 

@@ -49,7 +49,8 @@ BELONGS: Mapping[Kind, Belongs] = {
 # a ControlNet, and a checkpoint's own encoders do not make it a text encoder.
 _SIGNS: Mapping[Kind, str] = {
     "controlnet": (
-        r"lora_controlnet$|control_model\.|controlnet_|input_hint_block\.|(adapter\.)?body\.0\.in_conv\."
+        r"lora_controlnet$|control_model\.|controlnet_|input_hint_block\."
+        r"|(adapter\.)?body\.0\.(in_conv|block1|resnets)\."
     ),
     "lora": (
         r".*\.(lora_(up|down|A|B|magnitude_vector)\b|hada_w1_a$|lokr_w[12]|lora\.(up|down)\.)"

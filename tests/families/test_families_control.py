@@ -18,6 +18,7 @@ from comfykit.memory import Residency
 from comfykit.models.control import ControlResiduals
 from comfykit.models.controlnet import ControlNet, ControlNetConfig
 from comfykit.models.controlnet_union import UnionConfig
+from comfykit.models.t2i_adapter import T2IAdapter, T2IAdapterConfig
 from comfykit.sampling.denoiser import Evaluation
 from comfykit.sampling.guidance import POSITIVE
 from comfykit.sampling.latent_noise import RandomNoise
@@ -266,6 +267,49 @@ def test_types_of_hints_are_for_networks_that_know_them(checkpoint: Checkpoint, 
     assert union.with_kind(5).with_kind(None).kind is None
     with pytest.raises(UsageError, match="6 types of hints"):
         union.with_kind(6)
+
+
+def adapter(checkpoint: Checkpoint, **changes: Any) -> Control:
+    """A small random adapter that fits the checkpoint, or another."""
+    unet = checkpoint.model.network.config
+    channels = tuple(unet.model_channels * mult for mult in unet.channel_mult)
+    torch.manual_seed(0)
+    network = T2IAdapter(T2IAdapterConfig(**{"channels": channels, **changes})).requires_grad_(False)
+    return Control(ControlModel("adapter.safetensors", network), HINT)
+
+
+def test_an_adapter_s_features_are_the_same_at_every_level(
+    checkpoint: Checkpoint, residency: Residency
+) -> None:
+    control = adapter(checkpoint)
+    found = residuals(
+        checkpoint, residency, evaluation(checkpoint, [replace(control, strength=0.5)], sides=2)
+    )
+    late = residuals(checkpoint, residency, evaluation(checkpoint, [control], sigma=0.1))
+    assert found is not None
+    assert late is not None
+    assert [index for index, one in enumerate(found.input) if one is not None] == [2, 5, 8, 11]
+    assert_same(
+        [2.0 * one for one in found.input if one is not None], [one for one in late.input if one is not None]
+    )
+
+
+def test_an_adapter_acts_with_a_controlnet(
+    checkpoint: Checkpoint, residency: Residency, control: Control
+) -> None:
+    predict = checkpoint.model.predictor(residency)
+    ones = [predict(evaluation(checkpoint, [one], sides=2)) for one in (control, adapter(checkpoint))]
+    both = predict(evaluation(checkpoint, [control, adapter(checkpoint)], sides=2))
+    assert not any(torch.allclose(both, one, atol=1e-3) for one in ones)
+    assert both.shape == ones[0].shape
+
+
+def test_an_adapter_for_another_model_is_refused(checkpoint: Checkpoint) -> None:
+    for other in (adapter(checkpoint, channels=(64, 64, 64, 64)), adapter(checkpoint, large=True)):
+        with pytest.raises(
+            ModelFileError, match=r"adapter\.safetensors does not fit the model: (widths|levels)"
+        ):
+            check_controls([other], checkpoint.model.network, 4)
 
 
 def entry(name: str, **options: Any) -> list[Any]:
