@@ -32,6 +32,8 @@ FOLDERS = {
     "tiny_sd15_lokr": "loras",
     "tiny_sd15_dora": "loras",
     "tiny_sdxl_lora": "loras",
+    "tiny_esrgan_x4": "upscale_models",
+    "tiny_esrgan_old_x4": "upscale_models",
 }
 
 
@@ -51,7 +53,7 @@ def settings(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
     make = load(shared / "synth" / "make_checkpoint.py")
     for name in ("tiny_sd15", *FOLDERS):
         shapes = json.loads((shared / "synth" / "families" / f"{name}.json").read_text())
-        dtype = torch.float32 if "embedding" in name else torch.float16
+        dtype = torch.float32 if "embedding" in name or "esrgan" in name else torch.float16
         tensors = {key: make.tensor(name, key, shape).to(dtype) for key, shape in shapes.items()}
         path = home / "models" / FOLDERS.get(name, "checkpoints") / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +74,7 @@ def runnable(prompt: dict[str, Any], settings: Settings) -> bool:
             ("vae", "vae_name"),
             ("controlnet", "control_net_name"),
             ("loras", "lora_name"),
+            ("upscale_models", "model_name"),
         ):
             if key in inputs and inputs[key] not in settings.home.names(kind):
                 return False
