@@ -21,7 +21,7 @@ class FreeU:
     """A `JoinHook`; `factors` are those of features and skip connections by the features' channels.
 
     Half of the channels are scaled: by b in `FreeU`, by a factor between 1 and b for every place in FreeU v2
-    (`by_place`), which grows with the mean over the channels there (equation 5).
+    (`by_place`), which grows with the mean over the channels there.
     """
 
     factors: dict[int, tuple[float, float]]
@@ -49,7 +49,7 @@ def normalized_mean(h: Tensor) -> Tensor:
 
 
 def low_frequencies_scaled(x: Tensor, scale: float) -> Tensor:
-    """Scale the lowest frequencies of x [B, C, h, w], computed in float32 (equation 6)."""
+    """Scale the lowest frequencies of x [B, C, h, w], computed in float32."""
     spectrum = torch.fft.fftshift(torch.fft.fft2(x.float()), dim=(-2, -1))
     rows, columns = x.shape[-2] // 2, x.shape[-1] // 2
     spectrum[..., rows - LOW : rows + LOW, columns - LOW : columns + LOW] *= scale

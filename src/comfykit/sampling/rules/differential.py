@@ -13,7 +13,7 @@ def differential(
     """A `MaskRule` by which a place is free from that part of the run on that its mask says.
 
     1 where the mask is at least the part of the run's timesteps that are left, else 0 ("Differential
-    Diffusion: Giving Each Pixel Its Strength", arXiv 2306.00950, section 3.2); with a `strength` below 1
+    Diffusion: Giving Each Pixel Its Strength", arXiv 2306.00950); with a `strength` below 1
     mixed with the mask itself.
     """
     ends = sigmas[[0, -1]].clamp(min=levels.sigma_min)

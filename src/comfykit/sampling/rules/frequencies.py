@@ -13,7 +13,7 @@ from comfykit.sampling.guidance import GuidanceInputs
 def frequency_scaled(
     inputs: GuidanceInputs, *, scale_low: float, scale_high: float, freq_cutoff: int
 ) -> GuidanceInputs:
-    """Scale low and high frequencies of c - u apart ("FreSca", arXiv 2504.02154, equation 6)."""
+    """Scale low and high frequencies of c - u apart ("FreSca", arXiv 2504.02154)."""
     if not inputs.has_negative:
         return inputs
     difference = inputs.positive - inputs.negative

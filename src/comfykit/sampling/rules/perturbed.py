@@ -21,7 +21,7 @@ def perturbed(
     """Guide away from the positive prediction of a network whose hooks are changed.
 
     guided + scale (c - c'), where c' is the prediction of the changed network ("Self-Rectifying Diffusion
-    Sampling with Perturbed-Attention Guidance", arXiv 2403.17377, equation 16).
+    Sampling with Perturbed-Attention Guidance", arXiv 2403.17377).
     """
     if scale == 0:
         return guided
@@ -33,8 +33,8 @@ def self_attention(
 ) -> Tensor:
     """Guide away from the negative prediction made without the details that self-attention looks at.
 
-    "Improving Sample Quality of Diffusion Models Using Self-Attention Guidance", arXiv 2210.00939,
-    algorithm 1. The memory has, under `key`, what was noted in this step by the latent's size: maps of
+    "Improving Sample Quality of Diffusion Models Using Self-Attention Guidance", arXiv 2210.00939.
+    The memory has, under `key`, what was noted in this step by the latent's size: maps of
     attention [batch, heads, tokens, tokens] of the negative prediction, and (height, width) of the tokens.
     Where the attention that a token gets is above 1, the negative prediction is blurred; it gets the
     noise back that was predicted and is denoised once more. Guided is by the difference of both predicted

@@ -20,12 +20,12 @@ def adaptive_projected(
 ) -> GuidanceInputs:
     """Weaken what oversaturates: the part of guidance that is parallel to the positive prediction.
 
-    "Eliminating Oversaturation and Artifacts of High Guidance Scales", arXiv 2410.02416, algorithm 1. The
+    "Eliminating Oversaturation and Artifacts of High Guidance Scales", arXiv 2410.02416. The
     difference c - u, averaged over the steps with `momentum` and no longer than `norm_threshold` (0 for any
     length), is split in a part parallel to c, which counts `eta` times, and the rest. Remembers the
     average under `key`.
     """
-    if not inputs.has_negative:
+    if not inputs.has_negative or inputs.cfg == 0:
         return inputs
     difference = inputs.positive - inputs.negative
     if momentum:
@@ -62,7 +62,7 @@ def zero_star(guided: Tensor, inputs: GuidanceInputs) -> Tensor:
     """Guide away from the best multiple of the negative prediction.
 
     b u + w (c - b u), where b is the multiple of the negative noise, x - u, that is nearest to the positive
-    one ("CFG-Zero*", arXiv 2503.18886, equations 8 and 9).
+    one ("CFG-Zero*", arXiv 2503.18886).
     """
     positive, negative = inputs.x - inputs.positive, inputs.x - inputs.negative
     best = inner(positive, negative) / (inner(negative, negative) + 1e-8)
@@ -73,7 +73,7 @@ def perpendicular_negative(inputs: GuidanceInputs, *, neg_scale: float, empty: i
     """Guide away from only that part of the negative prompt that is perpendicular to the positive one.
 
     e + w ((c - e) - neg_scale n), where n is the part of u - e perpendicular to c - e, and e the prediction
-    for an empty prompt, `inputs.further[empty]` ("Perp-Neg", arXiv 2304.04968, equation 9).
+    for an empty prompt, `inputs.further[empty]` ("Perp-Neg", arXiv 2304.04968).
     """
     base = inputs.further[empty]
     positive, negative = inputs.positive - base, inputs.negative - base

@@ -14,7 +14,7 @@ def rescaled(inputs: GuidanceInputs, *, multiplier: float) -> Tensor:
 
     multiplier * g std(c) / std(g) + (1 - multiplier) * g, picture by picture, where c and g are velocities
     whatever the network predicts ("Common Diffusion Noise Schedules and Sample Steps are Flawed", arXiv
-    2305.08891, equations 14 to 16).
+    2305.08891, section 3.4).
     """
     level = per_row(inputs.sigma, inputs.x)
     variance = level**2 + 1
@@ -30,7 +30,7 @@ def renormalized(inputs: GuidanceInputs, *, cfg_trunc: float, renorm_cfg: float)
     """Classifier-free guidance whose length is at most `renorm_cfg` times the positive side's.
 
     At sigma `cfg_trunc` and above there is no guidance; 0 sets no limit to the length ("Lumina-Image 2.0",
-    arXiv 2503.21758, section 3.4).
+    arXiv 2503.21758).
     """
     if float(inputs.sigma[0]) >= cfg_trunc:
         return inputs.positive

@@ -15,7 +15,7 @@ from comfykit.sampling.parametrization import per_row
 def linear_over_batch(inputs: GuidanceInputs, *, min_cfg: float) -> Tensor:
     """Guidance that grows evenly from `min_cfg` for the first frame of a batch to `cfg` for the last.
 
-    "Stable Video Diffusion", arXiv 2311.15127, section 4.2.
+    "Stable Video Diffusion", arXiv 2311.15127.
     """
     rows = inputs.positive.shape[0]
     return _scaled(inputs, torch.linspace(min_cfg, inputs.cfg, rows, device=inputs.x.device))
@@ -24,7 +24,7 @@ def linear_over_batch(inputs: GuidanceInputs, *, min_cfg: float) -> Tensor:
 def triangle_over_batch(inputs: GuidanceInputs, *, min_cfg: float) -> Tensor:
     """Guidance that grows from `min_cfg` to `cfg` in the middle of a batch of frames and falls again.
 
-    "SV3D", arXiv 2403.12008, section 4.1.
+    "SV3D", arXiv 2403.12008.
     """
     place = torch.linspace(0.0, 1.0, inputs.positive.shape[0], device=inputs.x.device)
     height = 1.0 - (2.0 * place - 1.0).abs()
@@ -55,7 +55,7 @@ def two_guidances(
 def noise_scaled(guided: Tensor, inputs: GuidanceInputs, *, scaling_factor: float) -> Tensor:
     """Divide the predicted noise: x - (x - guided) / scaling_factor.
 
-    "Elucidating the Exposure Bias in Diffusion Models", arXiv 2308.15321, equation 11.
+    "Elucidating the Exposure Bias in Diffusion Models", arXiv 2308.15321.
     """
     return inputs.x - (inputs.x - guided) / scaling_factor
 
