@@ -8,7 +8,7 @@ from comfykit.engine.define import integer, node, node_class, text
 from comfykit.nodes.dynamic import Group, grouped, lettered, numbered, optional
 
 
-@grouped("options", optional(size=integer(1, 0, 9)), "kind")
+@grouped("options", optional(size=integer(1, 0, 9)), "kind", {"big": ("size",), "plain": ()})
 @grouped("parts", lettered(2, text()))
 @node("Toy", title="Toy", category="toys")
 def toy(
@@ -22,6 +22,12 @@ def test_groups_stand_where_their_parameter_does() -> None:
     assert entry is not None
     assert list(entry.inputs) == ["kind", "parts.a", "parts.b", "kind.size", "tail"]
     assert [spec.required for spec in entry.inputs.values()] == [True, True, False, False, True]
+
+
+def test_a_choice_says_which_inputs_it_brings() -> None:
+    entry = node_class(toy)
+    assert entry is not None
+    assert entry.inputs["kind"].options["branches"] == {"big": ("kind.size",), "plain": ()}
 
 
 def test_the_function_gets_what_was_given() -> None:

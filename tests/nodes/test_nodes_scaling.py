@@ -65,6 +65,16 @@ def test_match_needs_something_to_match() -> None:
         resize_image_mask(IMAGE, "match size", {}, "area")
 
 
+def test_every_type_has_its_options() -> None:
+    entry = node_class(resize_image_mask)
+    assert entry is not None
+    branches = entry.inputs["resize_type"].options["branches"]
+    assert set(branches) == set(RESIZE_TYPES)
+    assert {name for names in branches.values() for name in names} == {
+        name for name in entry.inputs if "." in name
+    }
+
+
 def test_options_are_inputs_of_the_node() -> None:
     entry = node_class(resize_image_mask)
     assert entry is not None

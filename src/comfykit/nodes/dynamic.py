@@ -10,7 +10,7 @@ The function gets the members that a workflow gives as one dictionary, under the
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from comfykit.engine.define import node_class
@@ -37,11 +37,16 @@ def optional(**members: Input) -> dict[str, Input]:
 
 
 def grouped(
-    parameter: str, members: Mapping[str, Input], prefix: str | None = None
+    parameter: str,
+    members: Mapping[str, Input],
+    prefix: str | None = None,
+    branches: Mapping[str, Sequence[str]] | None = None,
 ) -> Callable[[Function], Function]:
     """Give a function that `@node` made a class of inputs `prefix.member` in the place of one parameter.
 
-    Without `prefix`, that is the parameter's name.
+    Without `prefix`, that is the parameter's name. Where `prefix` is an input of choices, `branches` says
+    which members each choice brings, in the order of a front end's fields; its option `branches` has their
+    whole names.
     """
     start = f"{prefix or parameter}."
 
@@ -52,18 +57,29 @@ def grouped(
         body = entry.bind()
         run = Body(_gathering(body.run, parameter, start), body.needed)
         function.__node_class__ = dataclasses.replace(  # type: ignore[attr-defined]
-            entry, inputs=_expanded(entry, parameter, start, members), bind=lambda: run
+            entry, inputs=_expanded(entry, parameter, start, members, branches), bind=lambda: run
         )
         return function
 
     return expand
 
 
-def _expanded(entry: NodeClass, parameter: str, start: str, members: Mapping[str, Input]) -> dict[str, Input]:
+def _expanded(
+    entry: NodeClass,
+    parameter: str,
+    start: str,
+    members: Mapping[str, Input],
+    branches: Mapping[str, Sequence[str]] | None,
+) -> dict[str, Input]:
     inputs: dict[str, Input] = {}
     for name, spec in entry.inputs.items():
-        given = {start + member: of for member, of in members.items()} if name == parameter else {name: spec}
-        inputs.update(given)
+        if name == parameter:
+            inputs.update({start + member: of for member, of in members.items()})
+        elif branches and name == start.removesuffix("."):
+            brought = {choice: tuple(start + member for member in of) for choice, of in branches.items()}
+            inputs[name] = dataclasses.replace(spec, options={**spec.options, "branches": brought})
+        else:
+            inputs[name] = spec
     return inputs
 
 

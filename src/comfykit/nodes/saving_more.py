@@ -27,6 +27,7 @@ TEXT_FORMATS = ("txt", "csv", "md", "json")
     "options",
     optional(bit_depth=combo(BIT_DEPTHS, "8-bit"), input_color_space=combo(COLOR_SPACES, "sRGB")),
     "format",
+    dict.fromkeys(FORMATS, ("bit_depth", "input_color_space")),
 )
 @node(
     "SaveImageAdvanced",
@@ -70,7 +71,7 @@ def save_image_advanced(
 
 @node("SaveText", title="Save Text", category="utils", output=True, output_names=("text",))
 def save_text(
-    text: Annotated[str, text(multiline=True)],
+    text: Annotated[str, text(multiline=True, forceInput=True)],
     context: Context,
     filename_prefix: Annotated[str, text("ComfyUI")] = "ComfyUI",
     format: Annotated[str, combo(TEXT_FORMATS, "txt")] = "txt",  # noqa: A002

@@ -180,11 +180,24 @@ RESIZE_TYPES: Mapping[str, Callable[[int, int, Mapping[str, Any]], Size]] = {
     ),
 }
 
+# The options that belong to each type.
+RESIZE_BRANCHES: Mapping[str, tuple[str, ...]] = {
+    "scale dimensions": ("width", "height", "crop"),
+    "scale by multiplier": ("multiplier",),
+    "scale longer dimension": ("longer_size",),
+    "scale shorter dimension": ("shorter_size",),
+    "scale width": ("width",),
+    "scale height": ("height",),
+    "scale total pixels": ("megapixels",),
+    "match size": ("match", "crop"),
+    "scale to multiple": ("multiple",),
+}
+
 # Those whose result may have another aspect ratio crop as `crop` says, or from the middle.
 _CROPPING = {"scale dimensions", "match size", "scale to multiple"}
 
 
-@grouped("options", RESIZE_OPTIONS, "resize_type")
+@grouped("options", RESIZE_OPTIONS, "resize_type", RESIZE_BRANCHES)
 @node("ResizeImageMaskNode", title="Resize Image/Mask", category="transform", output_names=("resized",))
 def resize_image_mask(
     input: ImageOrMask,  # noqa: A002  (the name that workflows use)
