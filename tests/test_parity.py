@@ -24,6 +24,15 @@ from comfykit.workflow.read import read_workflow
 FOLDERS = {
     "tiny_vae": "vae",
     "tiny_embedding_sd15": "embeddings",
+    "taesd_encoder": "vae_approx",
+    "taesd_decoder": "vae_approx",
+    "tiny_sd15_inpaint": "checkpoints",
+    "tiny_sd15_ip2p": "checkpoints",
+    "tiny_sd21": "checkpoints",
+    "tiny_sd21_v": "checkpoints",
+    "tiny_sdxl": "checkpoints",
+    "tiny_sdxl_v": "checkpoints",
+    "tiny_sdxl_refiner": "checkpoints",
     "tiny_sd15_controlnet": "controlnet",
     "tiny_sd15_control_lora": "controlnet",
     "tiny_sd15_b": "checkpoints",
@@ -53,7 +62,8 @@ def settings(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
     make = load(shared / "synth" / "make_checkpoint.py")
     for name in ("tiny_sd15", *FOLDERS):
         shapes = json.loads((shared / "synth" / "families" / f"{name}.json").read_text())
-        dtype = torch.float32 if "embedding" in name or "esrgan" in name else torch.float16
+        wide = any(word in name for word in ("embedding", "esrgan", "taesd"))
+        dtype = torch.float32 if wide else torch.float16
         tensors = {key: make.tensor(name, key, shape).to(dtype) for key, shape in shapes.items()}
         path = home / "models" / FOLDERS.get(name, "checkpoints") / f"{name}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +86,7 @@ def runnable(prompt: dict[str, Any], settings: Settings) -> bool:
             ("loras", "lora_name"),
             ("upscale_models", "model_name"),
         ):
-            if key in inputs and inputs[key] not in settings.home.names(kind):
+            if key in inputs and inputs[key] not in {*settings.home.names(kind), "taesd"}:
                 return False
     return True
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,14 +19,19 @@ from comfykit.families.concat import concat_inputs
 from comfykit.families.family import Family, LatentFormat, Scene, Tensors, no_variants
 from comfykit.families.text_encoders import clip_l, only_part, open_clip
 from comfykit.models.layers import timestep_embedding
+from comfykit.sampling.continuous_levels import ContinuousNoiseLevels
 from comfykit.sampling.guidance import NEGATIVE
 from comfykit.sampling.noise_levels import scaled_linear_levels
-from comfykit.sampling.parametrization import EpsPrediction, VPrediction
+from comfykit.sampling.parametrization import EDMPrediction, EpsPrediction, VPrediction
 from comfykit.text.encoders import ClipEncoders
 from comfykit.weights.detect import TextPart, UNetPart
 
 NUMBER_WIDTH = 256
 """Width of the sinusoids that a number is given to the network as."""
+
+# Noise levels between which models were trained that know no list of them.
+COSXL_SIGMA_MIN = 0.002
+PLAYGROUND_SIGMAS = 0.002, 80.0
 
 PRETTY, UGLY = 6.0, 2.5
 """Aesthetic scores that the refiner is told for positive and negative prompts which say none."""
@@ -55,10 +61,13 @@ def refiner_text_encoder(tensors: Tensors, parts: tuple[TextPart, ...]) -> ClipE
     return ClipEncoders((open_clip(tensors, part, "clip_g", layer=-2, normed=False),))
 
 
-def model_inputs(options: Mapping[str, Any], side: int, scene: Scene) -> Mapping[str, Tensor]:
+def model_inputs(
+    options: Mapping[str, Any], side: int, scene: Scene, *, edits_in_scale: bool = False
+) -> Mapping[str, Tensor]:
     """`y`: the pooled prompt, then height and width of the original, top and left of the crop, target size.
 
-    A picture of which nothing is said is as large as the one that is made, and not cropped.
+    A picture of which nothing is said is as large as the one that is made, and not cropped. Models for
+    inpainting and editing are given `concat`, see `concat_inputs`.
     """
     height, width = _size_of_original(options, scene)
     numbers = (
@@ -69,7 +78,8 @@ def model_inputs(options: Mapping[str, Any], side: int, scene: Scene) -> Mapping
         options.get("target_height", height),
         options.get("target_width", width),
     )
-    return {"y": _vector(options, numbers, scene), **concat_inputs(options, side, scene)}
+    concat = concat_inputs(options, side, scene, edits_in_scale=edits_in_scale)
+    return {"y": _vector(options, numbers, scene), **concat}
 
 
 def refiner_model_inputs(options: Mapping[str, Any], side: int, scene: Scene) -> Mapping[str, Tensor]:
@@ -80,10 +90,44 @@ def refiner_model_inputs(options: Mapping[str, Any], side: int, scene: Scene) ->
 
 
 def variant(family: Family, tensors: Tensors, unet: UNetPart) -> Family:
-    """The velocity model where the file is marked as one, trained down to pure noise where it says so."""
+    """What marks in a file say about it.
+
+    `v_pred`: velocities instead of noise, with `ztsnr` down to pure noise (arXiv 2305.08891). `edm_vpred.*`:
+    velocities at every level in a range (CosXL). `edm_mean`, `edm_std`: EDM's preconditioning on latents of
+    that mean and deviation (Playground 2.5, arXiv 2402.17245).
+    """
+    if "edm_mean" in tensors and "edm_std" in tensors:
+        return _playground(family, tensors["edm_mean"], tensors["edm_std"])
+    if "edm_vpred.sigma_max" in tensors:
+        lowest = tensors.get("edm_vpred.sigma_min")
+        return replace(
+            family,
+            parametrization=VPrediction(),
+            levels=partial(
+                ContinuousNoiseLevels,
+                COSXL_SIGMA_MIN if lowest is None else float(lowest),
+                float(tensors["edm_vpred.sigma_max"]),
+            ),
+            model_inputs=partial(model_inputs, edits_in_scale=True),
+        )
     if "v_pred" in tensors:
-        return replace(family, parametrization=VPrediction())
+        levels = partial(scaled_linear_levels, zero_terminal_snr="ztsnr" in tensors)
+        return replace(family, parametrization=VPrediction(), levels=levels)
     return family
+
+
+def _playground(family: Family, mean: Tensor, deviation: Tensor) -> Family:
+    edm = EDMPrediction()
+    return replace(
+        family,
+        latent_format=LatentFormat(
+            channels=family.latent_format.channels,
+            scale=tuple((edm.sigma_data / deviation.double().flatten()).tolist()),
+            shift=tuple(mean.double().flatten().tolist()),
+        ),
+        parametrization=edm,
+        levels=partial(ContinuousNoiseLevels, *PLAYGROUND_SIGMAS),
+    )
 
 
 def _size_of_original(options: Mapping[str, Any], scene: Scene) -> tuple[float, float]:

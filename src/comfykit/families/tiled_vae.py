@@ -19,7 +19,10 @@ Box: TypeAlias = tuple[slice, slice]
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """Tiles of `size` x `size` that overlap by `overlap`, in pixels or cells of what is cut."""
+    """Tiles of `size` x `size` that overlap by `overlap`, in pixels or cells of what is cut.
+
+    The overlap is less than half the size.
+    """
 
     size: int
     overlap: int
