@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 
 Value = Any
 LITERAL = "__value__"
+LONGEST_LOOP = 100
 
 
 def is_link(value: object) -> TypeGuard[list[Any]]:
@@ -42,6 +43,10 @@ class Node:
     def links(self) -> list[tuple[str, str, int]]:
         """(input name, source id, source slot) of every linked input."""
         return [(name, value[0], int(value[1])) for name, value in self.inputs.items() if is_link(value)]
+
+    def sources(self) -> list[str]:
+        """Ids of the nodes that feed it; a graph is walked by these, so it is the fast way to them."""
+        return [value[0] for value in self.inputs.values() if type(value) is list and is_link(value)]
 
 
 @dataclass(slots=True)
@@ -80,7 +85,7 @@ def graph_from_prompt(prompt: Mapping[str, Any]) -> Graph:
         graph.nodes[key] = Node(
             id=key,
             class_type=str(entry.get("class_type") or ""),
-            inputs=dict(inputs) if isinstance(inputs, Mapping) else {},
+            inputs=inputs if isinstance(inputs, Mapping) else {},
             title=str(title),
             display=key,
         )
@@ -89,7 +94,10 @@ def graph_from_prompt(prompt: Mapping[str, Any]) -> Graph:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """What some nodes need: `order` has sources before what they feed, `cycles` the loops that were met."""
+    """What some nodes need: `order` has sources before what they feed, `cycles` the loops that were met.
+
+    A loop begins and ends with the same node; of one with more than `LONGEST_LOOP` nodes some are left out.
+    """
 
     order: list[str]
     cycles: list[list[str]]
@@ -108,19 +116,21 @@ def upstream(graph: Graph, roots: Iterable[str]) -> Upstream:
         if root in entered:
             continue
         entered.add(root)
-        path = [(root, iter(graph[root].links()))]
+        path = [(root, iter(graph[root].sources()))]
+        depth = {root: 0}
         while path:
             node, links = path[-1]
-            for _, source, _ in links:
+            for source in links:
                 if source not in graph:
                     continue
                 if source not in entered:
                     entered.add(source)
-                    path.append((source, iter(graph[source].links())))
+                    depth[source] = len(path)
+                    path.append((source, iter(graph[source].sources())))
                     break
                 if source not in left:
-                    names = [step for step, _ in path]
-                    cycles.append([*names[names.index(source) :], source])
+                    loop = path[depth[source] : depth[source] + LONGEST_LOOP]
+                    cycles.append([*(step for step, _ in loop), source])
             else:
                 left.add(node)
                 order.append(node)
