@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ui_files import INTERFACES, small
 from workflow_files import chunk, png, sample, text
 
 from comfykit.errors import WorkflowError
+from comfykit.workflow.interface import Interfaces
 from comfykit.workflow.read import Workflow, read_workflow
+
+UI = json.dumps({"nodes": [{"id": 3, "type": "KSampler"}], "links": []})
 
 
 def written(folder: Path, content: Any, name: str = "flow.json") -> Path:
@@ -132,17 +136,65 @@ def test_a_broken_ui_form_beside_a_prompt_is_left_out(tmp_path: Path) -> None:
 def test_pictures_without_a_usable_workflow(tmp_path: Path) -> None:
     prompt = text("prompt", json.dumps(sample()))
     assert "carries no workflow" in str(refused(tmp_path, png(), "p.png"))
-    assert "UI form" in str(refused(tmp_path, png(text("workflow", "{}")), "p.png"))
+    assert "UI form" in str(refused(tmp_path, png(text("workflow", UI)), "p.png"))
     assert "cut off" in str(refused(tmp_path, png(prompt)[:60], "p.png"))
     assert "damaged" in str(refused(tmp_path, png(prompt.replace(b"KSampler", b"XSampler")), "p.png"))
     assert "unpacked" in str(refused(tmp_path, png(chunk(b"zTXt", b"prompt\0\0junk")), "p.png"))
-    assert "JPEG" in str(refused(tmp_path, b"\xff\xd8\xff\xe0rest", "p.jpg"))
-    assert "WebP" in str(refused(tmp_path, b"RIFF....WEBP", "p.webp"))
+    assert "the JPEG is cut off" in str(refused(tmp_path, b"\xff\xd8\xff\xe0rest", "p.jpg"))
+    assert "carries no workflow" in str(refused(tmp_path, b"RIFF\x04\0\0\0WEBP", "p.webp"))
 
 
 def test_a_text_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
     bomb = zlib.compress(b" " * (65 * 2**20))
     assert "larger than 64 MiB" in str(refused(tmp_path, png(chunk(b"zTXt", b"prompt\0\0" + bomb)), "p.png"))
+
+
+# Both forms
+
+
+def test_the_ui_form_is_converted_where_interfaces_are_known(tmp_path: Path) -> None:
+    read = read_workflow(written(tmp_path, small()), lambda: INTERFACES)
+    assert read.prompt["3"]["inputs"]["model"] == ["4", 0]
+    assert read.extra_pnginfo == {"workflow": small()}
+
+
+def test_interfaces_are_asked_for_once_they_are_needed(tmp_path: Path) -> None:
+    def never() -> Interfaces:
+        raise AssertionError
+
+    assert read_workflow(written(tmp_path, sample()), never).prompt == sample()
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_file_with_both_forms(tmp_path: Path, as_text: bool) -> None:
+    parts: dict[str, Any] = {"prompt": sample(), "workflow": small()}
+    content = {key: json.dumps(part) if as_text else part for key, part in parts.items()}
+    read = read_workflow(written(tmp_path, content))
+    assert read == Workflow("flow.json", sample(), {"workflow": small()})
+
+
+def test_a_file_with_the_ui_form_under_its_key(tmp_path: Path) -> None:
+    for content in ({"workflow": small()}, {"workflow": small(), "prompt": {}}, {"prompt": small()}):
+        read = read_workflow(written(tmp_path, content), lambda: INTERFACES)
+        assert list(read.prompt) == ["3", "4", "9"]
+
+
+def test_nan_in_a_value_of_the_ui_form(tmp_path: Path) -> None:
+    content = json.dumps(small()).replace("25", "NaN")
+    with pytest.raises(WorkflowError, match=r"3\.inputs\.steps is NaN"):
+        read_workflow(written(tmp_path, content), lambda: INTERFACES)
+
+
+def test_nan_elsewhere_in_the_ui_form_does_not_travel_along(tmp_path: Path) -> None:
+    content = json.dumps({**small(), "extra": {"scale": 1.5}}).replace("1.5", "NaN")
+    read = read_workflow(written(tmp_path, content), lambda: INTERFACES)
+    assert read.extra_pnginfo == {}
+
+
+def test_a_ui_form_of_notes(tmp_path: Path) -> None:
+    content = {"nodes": [{"id": 1, "type": "Note"}], "links": []}
+    with pytest.raises(WorkflowError, match="no nodes that run"):
+        read_workflow(written(tmp_path, content), lambda: INTERFACES)
 
 
 # Refusals

@@ -1,20 +1,21 @@
 """Text chunks of a PNG (PNG specification, third edition, section 11.3.3), without decoding its pixels.
 
-The pixels are passed over, so a picture of any size is read in no time and cannot be a bomb.
+The pixels are passed over, so a picture of any size is read in no time and cannot be a bomb. ComfyUI writes
+the texts of animated PNGs into chunks of its own kind, `comf`, which are laid out as `tEXt` is.
 """
 
 from __future__ import annotations
 
-import io
 import zlib
 from collections.abc import Collection
 from typing import BinaryIO
 
 from comfykit.errors import WorkflowError
+from comfykit.workflow.streams import exactly, skip
 from comfykit.workflow.strict_json import MAX_BYTES
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"comf")
 
 
 def read_texts(stream: BinaryIO, name: str, wanted: Collection[str]) -> dict[str, str]:
@@ -24,17 +25,17 @@ def read_texts(stream: BinaryIO, name: str, wanted: Collection[str]) -> dict[str
     """
     found: dict[str, str] = {}
     while len(found) < len(wanted):
-        length = int.from_bytes(_exactly(stream, 4, name), "big")
-        kind = _exactly(stream, 4, name)
+        length = int.from_bytes(exactly(stream, 4, name, "PNG"), "big")
+        kind = exactly(stream, 4, name, "PNG")
         if kind == b"IEND":
             break
         if kind not in _TEXT_CHUNKS:
-            _skip(stream, length + 4)
+            skip(stream, length + 4)
             continue
         if length > MAX_BYTES:
             raise WorkflowError(f"{name}: a text in the picture is larger than {MAX_BYTES // 2**20} MiB")
-        data = _exactly(stream, length, name)
-        checksum = int.from_bytes(_exactly(stream, 4, name), "big")
+        data = exactly(stream, length, name, "PNG")
+        checksum = int.from_bytes(exactly(stream, 4, name, "PNG"), "big")
         keyword = data.split(b"\0", 1)[0].decode("latin-1")
         if keyword in wanted and keyword not in found:
             if zlib.crc32(data, zlib.crc32(kind)) != checksum:
@@ -45,7 +46,7 @@ def read_texts(stream: BinaryIO, name: str, wanted: Collection[str]) -> dict[str
 
 def _text(kind: bytes, data: bytes, name: str) -> str:
     _, _, rest = data.partition(b"\0")
-    if kind == b"tEXt":
+    if kind in (b"tEXt", b"comf"):
         return _lenient(rest)
     if kind == b"zTXt":  # one byte: the compression method, always 0
         return _lenient(_inflate(rest[1:], name))
@@ -71,18 +72,3 @@ def _inflate(data: bytes, name: str) -> bytes:
     if len(text) > MAX_BYTES:
         raise WorkflowError(f"{name}: a text in the picture is larger than {MAX_BYTES // 2**20} MiB")
     return text
-
-
-def _exactly(stream: BinaryIO, count: int, name: str) -> bytes:
-    data = stream.read(count)
-    if len(data) < count:
-        raise WorkflowError(f"{name}: the PNG is cut off", hint="download or save it again")
-    return data
-
-
-def _skip(stream: BinaryIO, count: int) -> None:
-    if stream.seekable():
-        stream.seek(count, io.SEEK_CUR)
-        return
-    while count > 0 and (piece := stream.read(min(count, 1 << 20))):
-        count -= len(piece)
