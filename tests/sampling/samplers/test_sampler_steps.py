@@ -30,6 +30,12 @@ def test_ancestral_levels_at_eta_one_are_the_posterior() -> None:
     assert ancestral_levels(2.0, 0.0, 1.0) == (0.0, 0.0)
 
 
+def test_noise_on_the_way_up_is_refused() -> None:
+    with pytest.raises(UsageError, match="level 1 up to 2"):
+        ancestral_levels(1.0, 2.0, 1.0)
+    assert ancestral_levels(1.0, 2.0, 0.0) == (2.0, 0.0)
+
+
 @given(sigma_pairs, st.floats(0, 1))
 def test_level_between_is_geometric(pair: tuple[float, float], r: float) -> None:
     a, b = pair

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from comfykit.errors import UsageError
 from comfykit.sampling.denoiser import Denoiser, both_sides
 
 Predictions: TypeAlias = Callable[[Denoiser, Tensor, float], tuple[Tensor, Tensor]]
@@ -40,7 +41,15 @@ def ancestral_levels(sigma: float, sigma_next: float, eta: float) -> tuple[float
     """The level to step down to, and the noise to add there to be at `sigma_next`.
 
     At eta 1 this is the posterior of the forward process (arXiv 2006.11239, equation 7), at 0 no noise.
+    Raises `UsageError` for noise on the way to a higher level, where there is no such posterior.
     """
+    if not eta:
+        return sigma_next, 0.0
+    if sigma_next > sigma:
+        raise UsageError(
+            f"a sampler that adds noise cannot go from the level {sigma:g} up to {sigma_next:g}",
+            hint="for a schedule that was turned round take one that adds none, such as euler or dpmpp_2m",
+        )
     variance = sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2
     up = min(sigma_next, eta * math.sqrt(variance))
     return math.sqrt(sigma_next**2 - up**2), up
