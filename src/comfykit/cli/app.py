@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from comfykit.cli import demo, doctor, install_models, nodes, run
+from comfykit.cli import demo, doctor, install_models, nodes, run, workflow
 from comfykit.cli.errors import exit_code, explain
 from comfykit.cli.output import Output
 
@@ -33,6 +33,7 @@ def build() -> typer.Typer:
     app.command("run")(run.command)
     app.command("demo")(demo.command)
     app.add_typer(nodes.app, name="nodes")
+    app.add_typer(workflow.app, name="workflow")
     return app
 
 

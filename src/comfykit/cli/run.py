@@ -25,7 +25,8 @@ def command(
     workflows: Annotated[
         list[str],
         typer.Argument(
-            metavar="WORKFLOW", help="JSON in API form, a PNG that carries one, or - for standard input."
+            metavar="WORKFLOW",
+            help="JSON in UI or API form, a PNG, WebP or JPEG that carries one, or - for standard input.",
         ),
     ],
     home: HomeOption = None,
@@ -106,13 +107,13 @@ class _Batch:
         return first
 
     def _one(self, source: str, stopped: Callable[[], bool]) -> int:
+        from comfykit.services.workflows import NodeClasses, read
         from comfykit.workflow.override import override
-        from comfykit.workflow.read import read_workflow
 
         name = "<stdin>" if source == "-" else source
         self._report.begin(name)
         try:
-            workflow = override(read_workflow(source), self._assignments, self._seed)
+            workflow = override(read(source, NodeClasses()), self._assignments, self._seed)
             self._report.warn_of(workflow.warnings)
             result = self._start().run(replace(workflow, name=name), stopped)
         except (WorkflowError, UsageError) as error:
