@@ -60,16 +60,16 @@ def random_tensors() -> Iterator[tuple[str, Tensor]]:
         }
     for prefix, network in parts.items():
         for name, tensor in network.state_dict().items():
-            yield prefix + name, _random(prefix + name, tensor.shape).half()
+            yield prefix + name, random_weights(prefix + name, tensor.shape)
 
 
-def _random(name: str, shape: torch.Size) -> Tensor:
-    """Weights that keep activations of order one, drawn from a generator of the tensor's own."""
+def random_weights(name: str, shape: torch.Size) -> Tensor:
+    """Weights, float16, that keep activations of order one, drawn from a generator of the tensor's own."""
     values = torch.randn(shape, generator=torch.Generator().manual_seed(zlib.crc32(name.encode())))
     if name.endswith("bias"):
-        return 0.02 * values
+        return (0.02 * values).half()
     if len(shape) == 1:  # the scale of a norm
-        return 1.0 + 0.05 * values
+        return (1.0 + 0.05 * values).half()
     if "embedding" in name:
-        return 0.05 * values
-    return values / math.sqrt(math.prod(shape[1:]))
+        return (0.05 * values).half()
+    return (values / math.sqrt(math.prod(shape[1:]))).half()
