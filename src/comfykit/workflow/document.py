@@ -153,12 +153,12 @@ def _slots(value: Any) -> Iterator[Slot]:
     for entry in value if isinstance(value, list) else ():
         slot = mapping(entry)
         kind = slot.get("type")
-        widget = mapping(slot.get("widget")).get("name")
+        name, widget = text(slot.get("name")), slot.get("widget")
         yield Slot(
-            text(slot.get("name")),
+            name,
             "COMBO" if isinstance(kind, list) else text(kind) or ANY,
             identity(slot.get("link")),
-            text(widget) or (text(slot.get("name")) if isinstance(slot.get("widget"), dict) else None),
+            text(widget.get("name")) or name if isinstance(widget, dict) else None,
             slot.get("shape") == _OPTIONAL_SHAPE,
         )
 
@@ -169,7 +169,7 @@ def _links(value: Any, border: Mapping[str, str]) -> Iterator[tuple[str, UiLink]
         ends = [entry.get(field) for field in fields] if isinstance(entry, dict) else entry
         if not isinstance(ends, list) or len(ends) < len(fields):
             continue
-        key, origin, target = (identity(ends[index]) for index in (0, 1, 3))
+        key, origin, target = identity(ends[0]), identity(ends[1]), identity(ends[3])
         if key is not None and origin is not None and target is not None:
             origin, target = border.get(origin, origin), border.get(target, target)
             yield key, UiLink(origin, whole(ends[2]), target, whole(ends[4]))
@@ -184,11 +184,9 @@ def _entries(value: Any, name: str) -> Iterator[Mapping[str, Any]]:
 
 def identity(value: Any) -> str | None:
     """An id, which is a whole number or a text, as a text; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else None
-    return str(value)
+    if type(value) is int or type(value) is str:
+        return str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else None
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
