@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -68,6 +67,8 @@ def _ridges(along_x: Tensor, along_y: Tensor) -> Tensor:
 
 def _linked(weak: Tensor, strong: Tensor) -> Tensor:
     """The strong pixels and the weak ones that a path of weak ones joins to them."""
+    from scipy import ndimage  # takes a moment to import
+
     found = ndimage.binary_propagation(
         strong.cpu().numpy(), structure=np.ones((3, 3), dtype=bool), mask=weak.cpu().numpy()
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import torch
-import torchsde
 from torch import Tensor
 
 from comfykit.errors import UsageError
+
+if TYPE_CHECKING:
+    import torchsde
 
 SEEDS = 2**64
 _TREE_DIGITS = 6  # the tree resolves times to 1e-6 and warns about ones it has to move
@@ -124,4 +126,6 @@ def _draw(shape: Sequence[int], dtype: torch.dtype, generator: torch.Generator) 
 
 def _brownian_tree(x: Tensor, start: float, end: float, seed: int) -> torchsde.BrownianTree:
     """A Brownian motion on [start, end] in the shape, dtype and place of x that depends on the seed alone."""
+    import torchsde  # imports scipy, which takes a moment
+
     return torchsde.BrownianTree(start, torch.zeros_like(x), end, entropy=seed)

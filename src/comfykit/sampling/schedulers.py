@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from comfykit.errors import UsageError
@@ -57,8 +56,10 @@ def ddim_uniform(levels: NoiseLevels, steps: int) -> Tensor:
 
 def beta(levels: NoiseLevels, steps: int, a: float = 0.6, b: float = 0.6) -> Tensor:
     """Timesteps at the quantiles of a beta distribution (arXiv 2407.12173); equal ones count once."""
+    from scipy.special import betaincinv  # the quantiles of Beta(a, b); takes a moment to import
+
     quantiles = 1 - torch.linspace(0, 1, steps + 1, dtype=torch.float64)[:-1].numpy()
-    indices = torch.from_numpy(stats.beta.ppf(quantiles, a, b) * (len(levels.sigmas) - 1)).round().long()
+    indices = torch.from_numpy(betaincinv(a, b, quantiles) * (len(levels.sigmas) - 1)).round().long()
     return then_zero(levels.sigmas[torch.unique_consecutive(indices)])
 
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from scipy import special
 from torch import Tensor
 
 from comfykit.sampling.denoiser import Denoiser, StepCallback, StepInfo
@@ -105,13 +104,13 @@ def adams_weights(nodes: Sequence[float], h: float, c: float, simple_order_2: bo
     `simple_order_2`: with two nodes, the integral of a slope counted from the step's beginning, which is
     (c h - 1 + e^(-c h)) / c^2, is taken as h^2 / 2, as in UniPC.
     """
+    from scipy.special import gammainc  # takes a moment to import
+
     z = c * h
     scaled = torch.tensor([node / h for node in nodes], dtype=torch.float64)
     powers = torch.stack([scaled**k for k in range(len(nodes))])
     # z * integral of e^(z v) v^k over v from -1 to 0, by the lower incomplete gamma function.
-    moments = [
-        (-1) ** k * math.factorial(k) * float(special.gammainc(k + 1, z)) / z**k for k in range(len(nodes))
-    ]
+    moments = [(-1) ** k * math.factorial(k) * float(gammainc(k + 1, z)) / z**k for k in range(len(nodes))]
     if simple_order_2 and len(nodes) == 2:
         moments[1] = z / 2 - moments[0]
     solved: list[float] = torch.linalg.solve(powers, torch.tensor(moments, dtype=torch.float64)).tolist()
