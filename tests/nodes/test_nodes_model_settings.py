@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,22 @@ def test_a_compiled_model_is_called_in_the_network_s_place(
     assert changed.compiled is not None
     assert changed.network is model.network
     assert model.compiled is None
+
+
+def test_hooks_are_never_compiled(model: DiffusionModel) -> None:
+    def compiled(*inputs: Any) -> Any:
+        raise AssertionError("a compiled network may have been made with other hooks")
+
+    call = Evaluation(
+        torch.ones(1, 4, 8, 8), torch.tensor([5.0]), torch.ones(1, 7, model.network.config.context_dim), {}
+    )
+    hooks = model.hooks.with_outputs("attn1", lambda out, info: out)
+    residency = Residency("cpu", "fp32")
+    with torch.inference_mode():
+        found = replace(model, compiled=compiled, hooks=hooks).predictor(residency)(call)
+        torch.testing.assert_close(found, model.predictor(residency)(call))
+        with pytest.raises(AssertionError):
+            replace(model, compiled=compiled).predictor(residency)(call)
 
 
 @pytest.mark.parametrize(("sigmas", "level"), [([7.0, 3.0, 1.5], 5.5), ([2.0], 2.0), ([1.0, 4.0], 3.0)])

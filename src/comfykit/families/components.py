@@ -42,8 +42,8 @@ class DiffusionModel:
     the weights, hooks into the network and wrappers around it, the last one outermost.
 
     `further` are conditionings, as on links, whose predictions the rules of guidance want beside those of
-    the positive and the negative side. `compiled` is called in the network's place. `dtype` is the type
-    to compute in, None for that of the settings.
+    the positive and the negative side. `compiled` is called in the network's place where no hooks are in
+    use. `dtype` is the type to compute in, None for that of the settings.
     """
 
     network: UNet
@@ -64,7 +64,7 @@ class DiffusionModel:
         dtype = residency.dtype("unet") if self.dtype is None else self.dtype
         residency.place(self.network, residency.device, dtype, patches=self.patches)
         network, levels, parametrization = self.network, self.levels, self.parametrization
-        forward = network if self.compiled is None else self.compiled
+        unhooked = network if self.compiled is None else self.compiled
         controls = ControlRun(network, levels, residency, dtype)
 
         def predict(call: Evaluation) -> Tensor:
@@ -74,15 +74,12 @@ class DiffusionModel:
             if "concat" in call.extra:
                 given = torch.cat((given, call.extra["concat"].to(given)), dim=1)
             hooks = self.hooks if call.change is None else call.change(self.hooks)
-            output = forward(
-                given,
-                timesteps,
-                call.context,
-                call.extra.get("y"),
-                control,
-                hooks=hooks,
-                call=_told(call, hooks),
-            )
+            inputs = (given, timesteps, call.context, call.extra.get("y"), control)
+            if hooks is NO_HOOKS:
+                output = unhooked(*inputs)
+            else:
+                # Never compiled: PyTorch's compiler would not notice that hooks are others than it saw first.
+                output = network(*inputs, hooks=hooks, call=_told(call, hooks))
             return parametrization.denoised(call.sigma, output, call.x)
 
         for wrapper in self.wrappers:
@@ -90,10 +87,8 @@ class DiffusionModel:
         return predict
 
 
-def _told(call: Evaluation, hooks: UNetHooks) -> CallInfo | None:
+def _told(call: Evaluation, hooks: UNetHooks) -> CallInfo:
     """What hooks are told about a call."""
-    if hooks is NO_HOOKS:
-        return None
     height, width = call.x.shape[-2:]
     return CallInfo(call.sigma, call.sides, (height, width), hooks.data)
 

@@ -32,7 +32,8 @@ def torch_compile_model(
 ) -> Model:
     """Compile a diffusion model with PyTorch's compiler: slow in its first step, faster afterwards.
 
-    "inductor" needs a C++ compiler on a CPU and Triton on a GPU, "cudagraphs" a GPU.
+    "inductor" needs a C++ compiler on a CPU and Triton on a GPU, "cudagraphs" a GPU. A U-Net with patches
+    that work inside of it, such as FreeU, is not compiled.
     """
     _require(backend, context.residency.device)
     return replace(model, compiled=torch.compile(model.network, backend=backend))
