@@ -92,10 +92,9 @@ def test_perp_neg_ignores_what_the_negative_prompt_shares_with_the_positive_one(
     expected = base + 7.0 * (inputs.positive - base)
     torch.testing.assert_close(perpendicular_negative(parallel, neg_scale=2.0, empty=0), expected)
     found = perpendicular_negative(inputs, neg_scale=2.0, empty=0)
-    for row in range(2):
-        e, c, u = (part[row].flatten() for part in (base, inputs.positive, inputs.negative))
-        across = (u - e) - ((u - e) @ (c - e)) / ((c - e) @ (c - e)) * (c - e)
-        torch.testing.assert_close(found[row].flatten(), e + 7.0 * ((c - e) - 2.0 * across))
+    e, c, u = (part.flatten() for part in (base, inputs.positive, inputs.negative))
+    across = (u - e) - ((u - e) @ (c - e)) / ((c - e) @ (c - e)) * (c - e)
+    torch.testing.assert_close(found.flatten(), e + 7.0 * ((c - e) - 2.0 * across))
 
 
 def test_rules_work_in_the_order_they_were_added(make: Make) -> None:
