@@ -333,8 +333,10 @@ def test_a_text_encoder_s_attention_is_scaled(checkpoint: Any, residency: Reside
     changed = clip_attention_multiply(clip, q=1.0, k=1.0, v=2.0, out=0.5)
     factors = {name: float(changed.patches.apply(name, torch.ones(1))) for name in changed.patches}
     assert {name.rsplit(".", 2)[1]: value for name, value in factors.items()} == {
-        "q_proj": 1.0, "k_proj": 1.0,
-        "v_proj": 2.0, "out_proj": 0.5,
+        "q_proj": 1.0,
+        "k_proj": 1.0,
+        "v_proj": 2.0,
+        "out_proj": 0.5,
     }
     assert all(name.startswith("clip_l.encoder.layers.") for name in factors)
     before = clip.encode("a fox", residency).embedding

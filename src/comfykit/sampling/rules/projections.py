@@ -78,5 +78,5 @@ def perpendicular_negative(inputs: GuidanceInputs, *, neg_scale: float, empty: i
     base = inputs.further[empty]
     positive, negative = inputs.positive - base, inputs.negative - base
     # Over the whole batch, as the authors' code has it: pictures of a batch share the factor.
-    parallel = (negative * positive).sum() / positive.norm() ** 2 * positive
+    parallel = (negative * positive).sum() / (positive * positive).sum() * positive
     return base + inputs.cfg * (positive - neg_scale * (negative - parallel))
