@@ -120,7 +120,7 @@ class Runner:
         """Memory that ran out is given back, and the hint says what would need less."""
         if isinstance(failure.__cause__, torch.OutOfMemoryError | MemoryError):
             self._residency.clear()
-            failure.hint = "not enough memory: a smaller picture or batch needs less, as does --precision bf16"
+            failure.hint = "not enough memory: a smaller picture or batch needs less, or --precision bf16"
         return failure
 
 
