@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from places import place_of_shared
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core: more threads would only get in the way
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Reference material beside the checkout; tests that need it are skipped where it does not lie."""
-    place = Path(os.environ.get("COMFYKIT_SHARED", Path(__file__).parents[2] / "shared"))
+    place = place_of_shared()
     if not (place / "reference").is_dir():
         pytest.skip("the reference material does not lie beside this checkout (set COMFYKIT_SHARED)")
     return place

@@ -1,24 +1,21 @@
-"""Pictures and latents that ComfyUI wrote, made again: every case in one process, in float32."""
+"""Pictures and latents that ComfyUI wrote, made again in float32."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from comfykit.nodes.builtin import builtin_registry
-from comfykit.sampling.samplers import SAMPLERS
 from comfykit.services.run import Runner
 from comfykit.settings import Settings, resolve
 from comfykit.weights.detect import detect
 from comfykit.workflow.read import read_workflow
+from places import place_of_shared
 
 # The folder below models/ of each generated file; its names are those of the families.
 FOLDERS = {
@@ -30,6 +27,8 @@ FOLDERS = {
     "tiny_sd15_ip2p": "checkpoints",
     "tiny_sd21": "checkpoints",
     "tiny_sd21_v": "checkpoints",
+    "tiny_sd21_unclip": "checkpoints",
+    "tiny_clip_vision": "clip_vision",
     "tiny_sdxl": "checkpoints",
     "tiny_sdxl_v": "checkpoints",
     "tiny_sdxl_refiner": "checkpoints",
@@ -44,6 +43,15 @@ FOLDERS = {
     "tiny_esrgan_x4": "upscale_models",
     "tiny_esrgan_old_x4": "upscale_models",
 }
+
+NOT_YET = ("cascade",)  # families that the engine does not run
+
+# Known while tests are collected, so that several processes can share the cases; none where they do not lie.
+CASES = sorted(
+    path.parent.name
+    for path in (place_of_shared() / "parity" / "cases").glob("*/workflow.json")
+    if not path.parent.name.startswith(NOT_YET)
+)
 
 
 def load(path: Path) -> ModuleType:
@@ -72,44 +80,23 @@ def settings(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
     return resolve(flags, environment={})
 
 
-def runnable(prompt: dict[str, Any], settings: Settings) -> bool:
-    """Whether the engine has all that a case needs: node classes, samplers, model families."""
-    registry = builtin_registry()
-    for node in prompt.values():
-        inputs = node["inputs"]
-        if node["class_type"] not in registry or inputs.get("sampler_name", "euler") not in SAMPLERS:
-            return False
-        for kind, key in (
-            ("checkpoints", "ckpt_name"),
-            ("vae", "vae_name"),
-            ("controlnet", "control_net_name"),
-            ("loras", "lora_name"),
-            ("upscale_models", "model_name"),
-        ):
-            if key in inputs and inputs[key] not in {*settings.home.names(kind), "taesd"}:
-                return False
-    return True
+@pytest.fixture(scope="session")
+def runner(settings: Settings) -> Runner:
+    """One runner for all cases, which share what they load."""
+    return Runner(settings)
 
 
-def test_every_case_that_can_run_agrees(shared: Path, settings: Settings) -> None:
-    cases = shared / "parity" / "cases"
-    compare = load(shared / "parity" / "compare.py")
-    judge: Callable[[Path, Path], tuple[bool, str]] = compare.judge
-    runner = Runner(settings)
-    disagree: dict[str, str] = {}
-    agree: list[str] = []
-    for case in sorted(path for path in cases.iterdir() if (path / "workflow.json").is_file()):
-        workflow = read_workflow(case / "workflow.json")
-        if not runnable(workflow.prompt, settings):
-            continue
-        result = runner.run(workflow)
-        good, said = judge(case, settings.output_dir) if result.succeeded else (False, str(result.error))
-        if good:
-            agree.append(case.name)
-        else:
-            disagree[case.name] = said
-    assert not disagree
-    assert len(agree) >= 40, "the cases of SD 1.x text to image, image to image and image scaling"
+@pytest.mark.parametrize("name", CASES)
+def test_the_case_agrees(shared: Path, runner: Runner, settings: Settings, name: str) -> None:
+    case = shared / "parity" / "cases" / name
+    result = runner.run(read_workflow(case / "workflow.json"))
+    assert result.succeeded, result.error
+    agrees, said = load(shared / "parity" / "compare.py").judge(case, settings.output_dir)
+    assert agrees, said
+
+
+def test_every_case_is_there(shared: Path) -> None:
+    assert len(CASES) >= 169
 
 
 def test_the_generated_checkpoint_is_found_to_be_sd15(shared: Path) -> None:

@@ -10,6 +10,7 @@
     ├── WorkflowError           a workflow that cannot be read
     │   └── InvalidWorkflow     one that was read and cannot be run; carries every problem
     ├── NodeFailed              a node raised while it ran
+    ├── BadPattern              a regular expression that means nothing (nodes/regex.py)
     └── Interrupted             the user asked to stop
 
 An error is a sentence for a person (`str(error)`), a stable `code` for programs, the `facts` it was
