@@ -13,7 +13,15 @@ from torch import Tensor, nn
 
 from comfykit import memory
 from comfykit.errors import UsageError
-from comfykit.memory import HEADROOM, Residency, choose_device, choose_dtype, cpu_has_bfloat16, free_memory
+from comfykit.memory import (
+    HEADROOM,
+    MOST_ASIDE,
+    Residency,
+    choose_device,
+    choose_dtype,
+    cpu_has_bfloat16,
+    free_memory,
+)
 from comfykit.weights.load import build
 from comfykit.weights.read import open_weights
 
@@ -404,3 +412,59 @@ def test_sources_are_the_tensors_of_the_file() -> None:
     residency.place(module, CPU, torch.bfloat16, patches=Plus(**{"1_weight": 1.0}))
     assert {name: tensor.data_ptr() for name, tensor in residency.sources(module).items()} == before
     assert all(tensor.dtype == torch.float32 for tensor in residency.sources(module).values())
+
+
+def test_what_is_set_aside_is_not_made_again() -> None:
+    module, residency = network(), Residency("cpu")
+    one, other = Plus(**{"1_weight": 1.0}), Plus(**{"1_weight": 2.0, "0_bias": 3.0})
+    seen: list[dict[str, int]] = []
+    for patches in (one, other, one, other, None):
+        residency.place(module, CPU, torch.bfloat16, patches=patches, set_aside=True)
+        seen.append(pointers(module))
+    assert (one.applied, sorted(other.applied)) == (["1.weight"], ["0.bias", "1.weight"])
+    assert seen[2] == seen[0]
+    assert seen[3] == seen[1]
+    assert torch.equal(module[1].weight, residency.sources(module)["1.weight"].bfloat16())
+
+
+def test_only_the_last_placements_are_set_aside() -> None:
+    module, residency = network(), Residency("cpu")
+    many = [Plus(**{"1_weight": float(number)}) for number in range(MOST_ASIDE + 2)]
+    for patches in (*many, many[1], many[0]):
+        residency.place(module, CPU, torch.float32, patches=patches, set_aside=True)
+    assert [len(patches.applied) for patches in many[:2]] == [2, 1]
+
+
+def test_without_room_nothing_is_set_aside() -> None:
+    module = network()
+    residency = Residency("cpu", free=Machine(0, module).free)
+    one, other = Plus(**{"1_weight": 1.0}), Plus(**{"1_weight": 2.0})
+    for patches in (one, other, one):
+        residency.place(module, CPU, torch.float32, patches=patches, set_aside=True)
+    assert one.applied == ["1.weight", "1.weight"]
+
+
+def test_what_is_set_aside_makes_room_before_modules_do() -> None:
+    module, room = network(), [1 << 40]
+    residency = Residency("cpu", free=lambda device: room[0])
+    one, other = Plus(**{"1_weight": 1.0}), Plus(**{"1_weight": 2.0})
+    for patches in (one, other):
+        residency.place(module, CPU, torch.float32, patches=patches, set_aside=True)
+    room[0] = 0
+    residency.make_room(1, keep=(module,))
+    room[0] = 1 << 40
+    residency.place(module, CPU, torch.float32, patches=one, set_aside=True)
+    assert one.applied == ["1.weight", "1.weight"]
+
+
+def test_what_is_set_aside_goes_when_something_else_is_placed() -> None:
+    one, other = Plus(**{"1_weight": 1.0}), Plus(**{"1_weight": 2.0})
+    module, beside, after, residency = network(), network(), network(), Residency("cpu")
+    for patches in (one, other):
+        residency.place(module, CPU, torch.float32, patches=patches, set_aside=True)
+    residency.place(beside, CPU, torch.float32, keep=(module,))
+    residency.place(module, CPU, torch.float32, patches=one, set_aside=True)
+    assert one.applied == ["1.weight"]
+    residency.place(after, CPU, torch.float32)
+    residency.place(module, CPU, torch.float32, patches=other, set_aside=True)
+    assert other.applied == ["1.weight", "1.weight"]

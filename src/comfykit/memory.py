@@ -30,6 +30,9 @@ _FORCED = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # What CPUs that multiply bfloat16 call it, in PyTorch's words and the Linux kernel's.
 _BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 
+# Placements whose copies are set aside at most: those of three hooked regions, and of none.
+MOST_ASIDE = 3
+
 # Left free for what a step computes with: activations, attention, the runtime's own.
 HEADROOM = 1 << 30
 
@@ -124,6 +127,7 @@ class _Resident:
     """A placed module: how its tensors are to be, and what its copies stand in for.
 
     `sources` are the file's tensors that have copies, `patched` the patches in copies, by parameter.
+    `aside` are copies that had to make way, by the patches of the placement that made them and by parameter.
     """
 
     device: torch.device
@@ -132,6 +136,7 @@ class _Resident:
     patches: Patching | None = None
     sources: dict[str, Tensor] = field(default_factory=dict)
     patched: dict[str, Sequence[object]] = field(default_factory=dict)
+    aside: dict[Patching | None, dict[str, Tensor]] = field(default_factory=dict)
 
     def target(self, tensor: Tensor) -> tuple[torch.dtype, torch.memory_format]:
         """Type and layout that a tensor should have; whole numbers keep their type."""
@@ -190,6 +195,7 @@ class Residency:
         channels_last: bool = False,
         patches: Patching | None = None,
         keep: Collection[nn.Module] = (),
+        set_aside: bool = False,
     ) -> None:
         """Make a module ready to compute on a device in a type; does nothing where it is.
 
@@ -199,8 +205,17 @@ class Residency:
         on the device from the file's tensor and stored in `dtype`; a module that is placed again with other
         patches has only those parameters made anew whose patches differ. Modules placed longest ago make
         room where memory is short, but not those in `keep`, which work together with this one.
+
+        With `set_aside`, for a module that goes to and fro between patches, the copies that it has are kept
+        for when it comes back: those of the last placements, while there is room for them, and until
+        something else is placed that this module is not in `keep` of.
         """
         resident = self._residents.pop(module, None)
+        for other, left in self._residents.items():
+            if other not in keep:
+                left.aside.clear()
+        if resident is not None and not set_aside:
+            resident.aside.clear()
         if resident is not None and (resident.device, resident.dtype) != (device, dtype):
             _restore(module, resident)
             resident = None
@@ -208,10 +223,14 @@ class Residency:
         resident = resident or _Resident(device, dtype, channels_last)
         if fresh or resident.patches is not patches:
             try:
-                self.make_room(_bytes_to_copy(module, resident, patches), device, keep)
+                size = _bytes_to_copy(module, resident, patches, set_aside)
+                if set_aside and self._free(device) < size + HEADROOM:
+                    resident.aside.clear()
+                    set_aside, size = False, _bytes_to_copy(module, resident, patches)
+                self.make_room(size, device, keep)
                 # Tensors made in inference mode could never be used outside it.
                 with torch.inference_mode(False):
-                    _fill(module, resident, patches)
+                    _fill(module, resident, patches, set_aside)
             except BaseException:
                 _restore(module, resident)
                 raise
@@ -228,9 +247,12 @@ class Residency:
     ) -> None:
         """Unload modules, those placed longest ago first, until `size` bytes and some headroom are free.
 
-        Those in `keep` stay.
+        Those in `keep` stay. What was set aside goes first.
         """
         device = self.device if device is None else device
+        for resident in self._residents.values():
+            if resident.device == device and resident.aside and self._free(device) < size + HEADROOM:
+                resident.aside.clear()
         for module, resident in list(self._residents.items()):
             if self._free(device) >= size + HEADROOM:
                 return
@@ -267,15 +289,19 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from module.named_buffers()
 
 
-def _fill(module: nn.Module, resident: _Resident, patches: Patching | None) -> None:
-    """Make the tensors of a module that are not yet as they should be."""
+def _fill(module: nn.Module, resident: _Resident, patches: Patching | None, set_aside: bool = False) -> None:
+    """Make the tensors of a module that are not yet as they should be, or take those that were set aside."""
     files: list[tuple[int, int]] | None = None
+    ready = resident.aside.pop(patches, {})
+    replaced: dict[str, Tensor] = {}
     for name, tensor in _tensors(module):
         if not resident.lacks(name, tensor, patches):
             continue
         files = _file_mappings() if files is None else files
         source = resident.sources.get(name, tensor.detach())
-        made = _made(name, source, resident, patches)
+        made = ready[name] if name in ready else _made(name, source, resident, patches)
+        if set_aside and name in resident.sources:
+            replaced[name] = tensor.detach()
         tensor.data = made
         if made.data_ptr() == source.data_ptr():
             resident.sources.pop(name, None)
@@ -283,6 +309,10 @@ def _fill(module: nn.Module, resident: _Resident, patches: Patching | None) -> N
             resident.sources[name] = source
             _forget_pages(source, files)
         resident.patched[name] = patches.entries(name) if patches is not None else ()
+    if replaced:
+        resident.aside[resident.patches] = replaced
+        while len(resident.aside) > MOST_ASIDE:
+            del resident.aside[next(iter(resident.aside))]
     resident.patches = patches
 
 
@@ -300,6 +330,7 @@ def _restore(module: nn.Module, resident: _Resident) -> None:
             tensor.data = resident.sources[name]
     resident.sources.clear()
     resident.patched.clear()
+    resident.aside.clear()
 
 
 def _file_mappings() -> list[tuple[int, int]]:
@@ -327,10 +358,15 @@ def _forget_pages(tensor: Tensor, files: list[tuple[int, int]]) -> None:
         ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
 
 
-def _bytes_to_copy(module: nn.Module, resident: _Resident, patches: Patching | None) -> int:
-    """Bytes that placing a module with patches will take beside what it has."""
+def _bytes_to_copy(
+    module: nn.Module, resident: _Resident, patches: Patching | None, set_aside: bool = False
+) -> int:
+    """Bytes that placing a module with patches will take beside what it has, and has set aside."""
+    ready = resident.aside.get(patches, {})
     return sum(
         tensor.numel() * resident.target(tensor)[0].itemsize
         for name, tensor in _tensors(module)
-        if name not in resident.sources and resident.lacks(name, tensor, patches)
+        if name not in ready
+        and (set_aside or name not in resident.sources)
+        and resident.lacks(name, tensor, patches)
     )

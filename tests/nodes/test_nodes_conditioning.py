@@ -33,6 +33,8 @@ def prompt(value: float, tokens: int = 2, *, pooled: bool = True, **options: Any
 class Echo:
     """A text encoder that notes what it was asked."""
 
+    hooks = None
+
     def __init__(self) -> None:
         self.asked: list[Any] = []
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from comfykit.families.control import ControlRun
 from comfykit.families.family import Family
+from comfykit.families.hook_run import HookRun, TextHooks
 from comfykit.families.tiled_vae import Tiling
 from comfykit.memory import Residency
 from comfykit.models.hooks import NO_HOOKS, CallInfo, UNetHooks
@@ -66,8 +67,10 @@ class DiffusionModel:
         network, levels, parametrization = self.network, self.levels, self.parametrization
         unhooked = network if self.compiled is None else self.compiled
         controls = ControlRun(network, levels, residency, dtype)
+        weights = HookRun(network, self.patches, dtype, levels, residency)
 
         def predict(call: Evaluation) -> Tensor:
+            weights.place(call, keep=controls.networks)
             given = parametrization.scale_input(call.sigma, call.x)
             timesteps = levels.timestep(call.sigma)
             control = controls(call, given, timesteps)
@@ -99,13 +102,14 @@ class TextEncoder:
 
     `layer` counts from the end, -1 is the last; None is the layer that the family takes. `patches` name
     parameters with their network's name before them: "clip_l.encoder.layers.0.mlp.fc1.weight". `device` is
-    where to compute, None for where the settings say.
+    where to compute, None for where the settings say. `hooks` are patches that come and go with the schedule.
     """
 
     encoder: PromptEncoder
     layer: int | None = None
     patches: Patches = NO_PATCHES
     device: torch.device | None = None
+    hooks: TextHooks | None = None
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -117,14 +121,23 @@ class TextEncoder:
         return replace(self, layer=layer)
 
     def encode(
-        self, prompts: Prompts, residency: Residency, embeddings: Embeddings = without_embeddings
+        self,
+        prompts: Prompts,
+        residency: Residency,
+        embeddings: Embeddings = without_embeddings,
+        percent: float | None = None,
     ) -> EncodedPrompt:
-        """Embed a prompt, or one for each encoder; weights and `embedding:name` as in `comfykit.text`."""
-        device = self.device or residency.device
+        """Embed a prompt, or one for each encoder; weights and `embedding:name` as in `comfykit.text`.
+
+        Hooks have their strengths at `percent` (0 to 1) of the schedule; their own where it is None.
+        """
+        device, patches = self.device or residency.device, self.patches
+        if self.hooks is not None:
+            patches = self.hooks.patches(self.networks, patches, residency, percent)
         for name, network in self.networks.items():
             # Kept in the type of its weights: it computes in float32 whatever that is.
             dtype = next(network.parameters()).dtype
-            residency.place(network, device, dtype, patches=self.patches.below(f"{name}."))
+            residency.place(network, device, dtype, patches=patches.below(f"{name}."))
         return self.encoder.encode(prompts, embeddings, self.layer)
 
 

@@ -3,7 +3,8 @@
 On a link it is a list of `[embedding, options]`, because custom nodes take it apart. Options that are
 read here: `area` (height, width, y, x in cells, or ("percentage", ...) in parts of the sides; a time axis
 comes first in both halves), `strength`,
-`mask`, `mask_strength`, `set_area_to_bounds`, `start_percent`, `end_percent`, `controls`. A family reads
+`mask`, `mask_strength`, `set_area_to_bounds`, `start_percent`, `end_percent`, `clip_start_percent`,
+`clip_end_percent`, `controls`, `hooks`, `default`. A family reads
 others (`pooled_output`, `width`, `concat_latent_image`, ...) in its `model_inputs`.
 """
 
@@ -50,10 +51,20 @@ def _cond(embedding: Any, options: Mapping[str, Any], model: DiffusionModel, sid
         within_bounds=options.get("set_area_to_bounds", False),
         start_sigma=math.inf if start is None else model.levels.percent_to_sigma(start),
         end_sigma=0.0 if end is None else model.levels.percent_to_sigma(end),
+        text_sigmas=_text_sigmas(options, model),
         controls=check_controls(
             options.get("controls", ()), model.network, model.family.latent_format.channels
         ),
+        weight_hooks=hooks.for_model() if (hooks := options.get("hooks")) is not None else (),
+        default=options.get("default", False),
     )
+
+
+def _text_sigmas(options: Mapping[str, Any], model: DiffusionModel) -> tuple[float, float]:
+    """Noise levels between which a prompt is encoded as it is, the second one left out."""
+    start, end = options.get("clip_start_percent", 0.0), options.get("clip_end_percent", 1.0)
+    first = math.inf if start <= 0.0 else model.levels.percent_to_sigma(start)
+    return first, -math.inf if end >= 1.0 else model.levels.percent_to_sigma(end)
 
 
 def _area(value: Sequence[Any] | None, axes: int) -> Area | RelativeArea | None:

@@ -202,11 +202,16 @@ class ControlRun:
                 total = found if total is None else total.plus(found)
         return total
 
+    @property
+    def networks(self) -> tuple[HintNetwork, ...]:
+        """Those that are in use."""
+        return tuple(ready.network for ready in self._ready.values())
+
     def _prepare(self, control: Control) -> _Ready:
         if control not in self._ready:
             network = control.model.network_for(self._unet)
-            others = [ready.network for ready in self._ready.values()]
-            self._residency.place(network, self._residency.device, self._dtype, keep=(self._unet, *others))
+            keep = (self._unet, *self.networks)
+            self._residency.place(network, self._residency.device, self._dtype, keep=keep)
             start, end = control.start_percent, control.end_percent
             self._ready[control] = _Ready(
                 network,

@@ -11,10 +11,12 @@ from torch import nn
 
 from comfykit.errors import ModelFileError
 from comfykit.families.components import DiffusionModel, TextEncoder
+from comfykit.models.unet import UNet
 from comfykit.weights.adapters import Adapted, LowRank
 from comfykit.weights.kinds import BELONGS, kind_of
 from comfykit.weights.lora import Lora, parse_lora
 from comfykit.weights.lora_names import Matched, Target, match, text_layers, unet_layers
+from comfykit.weights.patch import WeightPatch
 from comfykit.weights.read import open_weights
 
 _NAMED = 3  # examples in a sentence
@@ -80,13 +82,13 @@ def add_lora(
 
     Raises `ModelFileError` where nothing of it fits them, saying what it seems to be for.
     """
-    encoders = _encoders(clip)
+    encoders = _encoders(_networks(clip))
     layers = {slot: text_layers(shapes_of(network)) for slot, network in _networks(clip).items()}
     networks = {target: layers[slot] for target, slot in encoders.items()}
     networks["unet"] = unet_layers(shapes_of(model.network), model.network.config)
     matched = match(lora, networks)
     if not matched.patches and (matched.unmatched or matched.misfits or clip is not None):
-        raise _nothing_fits(lora, model)
+        raise _nothing_fits(lora, f"of the family {model.family.title}")
     found = matched.patches
     model = replace(model, patches=model.patches.with_patches(found.get("unet", {}), strength_model))
     if clip is not None:
@@ -98,6 +100,30 @@ def add_lora(
     return WithLora(model, clip, tuple(_left_out(lora, matched, both=clip is not None)))
 
 
+def unet_patches(lora: Lora, network: UNet) -> Mapping[str, WeightPatch]:
+    """What a LoRA changes of a U-Net, by parameter; nothing where it is for text encoders only.
+
+    Raises `ModelFileError` where it has layers of a U-Net and none fits, saying what it seems to be for.
+    """
+    matched = match(lora, {"unet": unet_layers(shapes_of(network), network.config)})
+    if not matched.patches and (matched.unmatched or matched.misfits):
+        make = _CONTEXT_WIDTHS.get(network.config.context_dim or 0)
+        raise _nothing_fits(lora, f"of the kind {make}" if make else "of another kind")
+    return matched.patches.get("unet", {})
+
+
+def text_patches(lora: Lora, networks: Mapping[str, nn.Module]) -> Mapping[str, WeightPatch]:
+    """What a LoRA changes of text encoders, by parameters with the network's slot before them."""
+    encoders = _encoders(networks)
+    layers = {slot: text_layers(shapes_of(network)) for slot, network in networks.items()}
+    found = match(lora, {target: layers[slot] for target, slot in encoders.items()}).patches
+    return {
+        f"{slot}.{parameter}": patch
+        for target, slot in encoders.items()
+        for parameter, patch in found.get(target, {}).items()
+    }
+
+
 def shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter of a network."""
     return {name: tuple(tensor.shape) for name, tensor in network.named_parameters()}
@@ -107,9 +133,9 @@ def _networks(clip: TextEncoder | None) -> Mapping[str, nn.Module]:
     return clip.networks if clip is not None else {}
 
 
-def _encoders(clip: TextEncoder | None) -> dict[Target, str]:
+def _encoders(networks: Iterable[str]) -> dict[Target, str]:
     """The slots of a text encoder by what LoRAs call them: te1 the first, te2 SDXL's second."""
-    slots = list(_networks(clip))
+    slots = list(networks)
     targets: dict[Target, str] = {slot: slot for slot in slots}
     if slots:
         targets["te1"] = slots[0]
@@ -133,12 +159,12 @@ def _left_out(lora: Lora, matched: Matched, *, both: bool) -> Iterator[str]:
         yield "it has nothing for the model, only for text encoders"
 
 
-def _nothing_fits(lora: Lora, model: DiffusionModel) -> ModelFileError:
+def _nothing_fits(lora: Lora, kind: str) -> ModelFileError:
     makes = [make for sign, make in _OTHER_MAKES.items() if any(sign in name for name in lora.layers)]
     meant = makes[0] if makes else _CONTEXT_WIDTHS.get(_context_width(lora) or 0)
     about = f"it seems to be for {meant}" if meant else f"its layers are called {_some(lora.layers)}"
     return ModelFileError(
-        f"nothing in this LoRA fits the model, which is of the family {model.family.title}: {about}",
+        f"nothing in this LoRA fits the model, which is {kind}: {about}",
         hint="take a LoRA that was made for this family, or load the model that it was made for",
         layers=len(lora.layers),
     )

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from comfykit.engine.define import combo, integer, node, number
 from comfykit.engine.define import text as text_input
 from comfykit.errors import UsageError
-from comfykit.families.conditioning import to_link
+from comfykit.families.scheduled_text import encode_to_link
 from comfykit.nodes.context import NodeContext
 from comfykit.nodes.types import Clip, Conditioning, Context, Mask
 from comfykit.text.embeddings import EmbeddingFolder
@@ -36,7 +36,7 @@ def clip_text_encode(context: Context, text: LongText, clip: Clip) -> Conditioni
 
     `(words)` weighs them by 1.1, `(words:1.3)` by 1.3, `embedding:name` puts in a textual inversion.
     """
-    return to_link(clip.encode(text, context.residency, embeddings(context)))
+    return encode_to_link(clip, text, context.residency, embeddings(context))
 
 
 def embeddings(context: NodeContext) -> Embeddings:

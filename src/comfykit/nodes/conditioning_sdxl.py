@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 
 from comfykit.engine.define import integer, node, number
-from comfykit.families.conditioning import to_link
+from comfykit.families.scheduled_text import encode_to_link
 from comfykit.nodes.conditioning import LARGEST, LongText, embeddings, with_options
 from comfykit.nodes.types import Clip, Conditioning, Context
 
@@ -33,7 +33,7 @@ def clip_text_encode_sdxl(
     """
     prompts = {"clip_g": text_g, "clip_l": text_l}
     return with_options(
-        to_link(clip.encode(prompts, context.residency, embeddings(context))),
+        encode_to_link(clip, prompts, context.residency, embeddings(context)),
         width=width,
         height=height,
         crop_w=crop_w,
@@ -54,7 +54,7 @@ def clip_text_encode_sdxl_refiner(
 ) -> Conditioning:
     """Encode a prompt for SDXL's refiner; `ascore` is how pretty the picture should be, about 2 to 7."""
     return with_options(
-        to_link(clip.encode(text, context.residency, embeddings(context))),
+        encode_to_link(clip, text, context.residency, embeddings(context)),
         aesthetic_score=ascore,
         width=width,
         height=height,

@@ -33,6 +33,11 @@ class CondBatch:
     context: Tensor
     extra: Mapping[str, Tensor]
 
+    @property
+    def weight_hooks(self) -> tuple[Any, ...]:
+        """Those of every member."""
+        return self.members[0].placed.cond.weight_hooks
+
     def evaluate(
         self, predict: Predict, x: Tensor, sigma: Tensor, change: Callable[[Any], Any] | None = None
     ) -> Sequence[Tensor]:
@@ -45,6 +50,7 @@ class CondBatch:
                 extra=self.extra,
                 sides=tuple(member.side for member in self.members),
                 controls=self.members[0].placed.cond.controls,
+                weight_hooks=self.weight_hooks,
                 change=change,
             )
         )
@@ -68,8 +74,9 @@ def make_batches(members: Sequence[Member], max_rows: int | None = None) -> list
 def _fits(placed: PlacedCond, group: Sequence[Member]) -> bool:
     first = group[0].placed
     lengths = [placed.cond.embedding.shape[1], *(one.placed.cond.embedding.shape[1] for one in group)]
-    same = _shapes(placed) == _shapes(first) and placed.cond.controls == first.cond.controls
-    return same and math.lcm(*lengths) <= MOST_REPEATS * min(lengths)
+    beside = placed.cond.controls == first.cond.controls
+    same = beside and placed.cond.weight_hooks == first.cond.weight_hooks
+    return same and _shapes(placed) == _shapes(first) and math.lcm(*lengths) <= MOST_REPEATS * min(lengths)
 
 
 def _shapes(placed: PlacedCond) -> object:

@@ -33,8 +33,11 @@ class Cond:
 
     `mask` [any, height, width], of any size, weighs the prediction by place, times `mask_strength`. With
     `within_bounds` the area is the box around the mask. `strength` weighs it against the others
-    that count at the same place. It counts at noise levels from `start_sigma` down to `end_sigma`.
-    `controls` are handed to the network as they are; conditionings that share a call have the same.
+    that count at the same place. It counts at noise levels from `start_sigma` down to `end_sigma`, and, where
+    its embedding is one of several that follow each other, from the first of `text_sigmas` down to, but not
+    at, the second. A `default` one counts only where no other of its side weighs anything.
+    `controls` and `weight_hooks` are handed to the network as they are; conditionings that share a call have
+    the same.
     """
 
     embedding: Tensor
@@ -46,16 +49,21 @@ class Cond:
     within_bounds: bool = False
     start_sigma: float = math.inf
     end_sigma: float = 0.0
+    text_sigmas: tuple[float, float] = (math.inf, -math.inf)
     controls: tuple[Any, ...] = ()
+    weight_hooks: tuple[Any, ...] = ()
+    default: bool = False
 
     @property
     def always_active(self) -> bool:
         """Whether it counts at every noise level."""
-        return self.start_sigma == math.inf and self.end_sigma <= 0
+        whole = self.start_sigma == math.inf and self.end_sigma <= 0
+        return whole and self.text_sigmas == (math.inf, -math.inf)
 
     def active_at(self, sigma: float) -> bool:
         """Whether it counts at this noise level."""
-        return self.end_sigma <= sigma <= self.start_sigma
+        first, last = self.text_sigmas
+        return self.end_sigma <= sigma <= self.start_sigma and last < sigma <= first
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from comfykit.sampling.batching import CondBatch, Member, make_batches
 from comfykit.sampling.conditioning import Cond, PlacedCond, place_sides
+from comfykit.sampling.default_conds import settle_defaults
 from comfykit.sampling.denoiser import Predict
 
 NO_WEIGHT = 1e-37
@@ -30,6 +31,7 @@ class Sides:
         self._sides = [tuple(side) for side in sides]
         self._max_rows = max_rows
         self._plan: _Plan | None = None
+        self._last_hooks: tuple[Any, ...] = ()
 
     def __call__(
         self,
@@ -48,12 +50,22 @@ class Sides:
         active, batches = self._plan.at(sigma, wanted)
         predictions = {
             member.placed: prediction
-            for batch in batches
+            for batch in self._in_order(batches)
             for member, prediction in zip(
                 batch.members, batch.evaluate(self._predict, x, sigma, change), strict=True
             )
         }
         return [weighted_mean([(placed, predictions[placed]) for placed in side], x) for side in active]
+
+    def _in_order(self, batches: Sequence[CondBatch]) -> list[CondBatch]:
+        """Batches with the same hooks one after the other, first those with the weights of the last call.
+
+        So the network's weights change as seldom as they can.
+        """
+        groups = list(dict.fromkeys((self._last_hooks, *(batch.weight_hooks for batch in batches))))
+        ordered = sorted(batches, key=lambda batch: groups.index(batch.weight_hooks))
+        self._last_hooks = ordered[-1].weight_hooks if ordered else self._last_hooks
+        return ordered
 
 
 def weighted_mean(predictions: Sequence[tuple[PlacedCond, Tensor]], x: Tensor) -> Tensor:
@@ -93,7 +105,8 @@ class _Plan:
         )
         if (which, active) not in self._made:
             flags = iter(active)
-            sides = [[placed for placed in self._sides[side] if next(flags)] for side in which]
+            counting = [[placed for placed in self._sides[side] if next(flags)] for side in which]
+            sides = [settle_defaults(side, self._shape, self._device) for side in counting]
             members = [
                 Member(placed, number) for number, side in zip(which, sides, strict=True) for placed in side
             ]

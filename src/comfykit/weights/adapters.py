@@ -203,6 +203,21 @@ class Replaced:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Towards:
+    """A patch: adds `strength` times what separates a parameter of another model from this one's.
+
+    `values` are those of the other model's file, `own` those of this one's, both without patches.
+    """
+
+    values: Tensor
+    own: Tensor
+
+    def apply(self, weight: Tensor, strength: float) -> Tensor:
+        """W in float32 -> the same shape."""
+        return weight + strength * (_wide(self.values, weight.device) - _wide(self.own, weight.device))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class OtherWeight:
     """A patch: adds `strength` times the same parameter of another model, which may have patches itself.
 
