@@ -64,7 +64,10 @@ ORDERS: list[tuple[Callable[..., Tensor], float]] = [
 
 def name(sampler: Any) -> str:
     inner = getattr(sampler, "func", sampler)
-    return f"{inner.__name__}{getattr(sampler, 'keywords', '')}"
+    options = [
+        f"{key}={value}" for key, value in getattr(sampler, "keywords", {}).items() if not callable(value)
+    ]
+    return " ".join([inner.__name__, *options])
 
 
 @pytest.mark.parametrize(("sampler", "order"), ORDERS, ids=[name(sampler) for sampler, _ in ORDERS])
