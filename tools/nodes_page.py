@@ -47,7 +47,6 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r".*(PhotoMaker)", "needs PhotoMaker's encoder"),
     (r".*(GLIGEN)", "needs GLIGEN's layers in the U-Net"),
     (r".*(4XUpscale)", "needs the x4 upscaler family"),
-    (r"advanced/hooks/", "hooks on conditionings are not there yet"),
     (r"training/|.*(TrainLora|LossGraph|SaveLoRA|ImageTextSet)", "training is out of scope"),
     (r".*(Video|WEBM|GetVideo)", "needs video files"),
     (r".*(ContextWindow)", "needs a video family"),
