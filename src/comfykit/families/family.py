@@ -50,7 +50,7 @@ class Scene:
 
     `latent` and `noise` [batch, channels, h, w] are in the model's scale, on its device; `mask`
     [batch, 1, h, w] is 1 where the latent may change, None for everywhere. `form` is how the model sees
-    latents of the VAE.
+    latents of the VAE, `seed` that of the noise which samplers add.
     """
 
     latent: Tensor
@@ -58,6 +58,7 @@ class Scene:
     mask: Tensor | None
     config: UNetConfig
     form: LatentFormat
+    seed: int = 0
 
 
 ModelInputs: TypeAlias = Callable[[Mapping[str, Any], int, Scene], Mapping[str, Tensor]]

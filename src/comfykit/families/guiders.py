@@ -181,7 +181,7 @@ def sample(
 
     watch: StepCallback = on_step
     result = run_sampler(
-        guider.denoiser(predict, Scene(latent, noise, fitted, model.network.config, form)),
+        guider.denoiser(predict, Scene(latent, noise, fitted, model.network.config, form, seed)),
         levels=model.levels,
         parametrization=model.parametrization,
         latent=latent,

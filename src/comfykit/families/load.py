@@ -13,6 +13,7 @@ from comfykit.families.components import Autoencoder, DiffusionModel, TextEncode
 from comfykit.families.family import Family
 from comfykit.families.sd15 import SD15
 from comfykit.families.sd21 import SD21
+from comfykit.families.sd21_unclip import SD21_UNCLIP
 from comfykit.families.sdxl import SDXL, SDXL_REFINER
 from comfykit.models.unet import UNet
 from comfykit.models.vae import AutoencoderKL
@@ -22,7 +23,9 @@ from comfykit.weights.kinds import Kind
 from comfykit.weights.load import build
 from comfykit.weights.read import WeightsFile, open_weights, take
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (SD15, SD21, SDXL, SDXL_REFINER)}
+FAMILIES: Mapping[str, Family] = {
+    family.name: family for family in (SD15, SD21, SD21_UNCLIP, SDXL, SDXL_REFINER)
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ VAE_PREFIX = "first_stage_model."
 _TEXT_PLACES: Mapping[str, Mapping[str, tuple[str, TextLayout]]] = {
     "sd15": {"clip_l": ("cond_stage_model.transformer.text_model.", "clip")},
     "sd21": {"clip_h": ("cond_stage_model.model.", "open_clip")},
+    "sd21_unclip": {"clip_h": ("cond_stage_model.model.", "open_clip")},
     "sdxl": {
         "clip_l": ("conditioner.embedders.0.transformer.text_model.", "clip"),
         "clip_g": ("conditioner.embedders.1.model.", "open_clip"),

@@ -18,6 +18,7 @@ from comfykit.errors import ModelFileError, UsageError
 from comfykit.families.concat import concat_inputs
 from comfykit.families.family import Family, LatentFormat, Scene, Tensors, no_variants
 from comfykit.families.text_encoders import clip_l, only_part, open_clip
+from comfykit.families.unclip import image_vector
 from comfykit.models.layers import timestep_embedding
 from comfykit.sampling.continuous_levels import ContinuousNoiseLevels
 from comfykit.sampling.guidance import NEGATIVE
@@ -137,8 +138,9 @@ def _size_of_original(options: Mapping[str, Any], scene: Scene) -> tuple[float, 
 
 def _vector(options: Mapping[str, Any], numbers: Sequence[float], scene: Scene) -> Tensor:
     """The vector [batch of the prompt, channels]; raises `UsageError` where the prompt has none that fits."""
-    pooled, wanted = options.get("pooled_output"), scene.config.adm_in_channels
     embedded = timestep_embedding(torch.tensor(numbers), NUMBER_WIDTH).flatten()
+    wanted = scene.config.adm_in_channels or 0
+    pooled = _pooled(options, wanted - len(embedded), scene.seed)
     found = 0 if pooled is None else pooled.shape[-1]
     if pooled is None or found + len(embedded) != wanted:
         raise UsageError(
@@ -146,6 +148,12 @@ def _vector(options: Mapping[str, Any], numbers: Sequence[float], scene: Scene) 
             hint="encode prompts with the text encoder of the model's own checkpoint",
         )
     return torch.cat((pooled, embedded.to(pooled).expand(pooled.shape[0], -1)), dim=-1)
+
+
+def _pooled(options: Mapping[str, Any], width: int, seed: int) -> Tensor | None:
+    """The pooled prompt; pictures take its place where the conditioning has some ("Revision")."""
+    pictures = options.get("unclip_conditioning")
+    return image_vector(pictures, width, seed)[:, :width] if pictures else options.get("pooled_output")
 
 
 def _size(tensors: Tensors, part: TextPart) -> tuple[int, int]:

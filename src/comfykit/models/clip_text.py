@@ -8,13 +8,47 @@ what lies beside it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 Activation = Literal["quick_gelu", "gelu"]
+
+
+class TransformerConfig(Protocol):
+    """What CLIP's transformers, of texts and of pictures, are told apart by."""
+
+    @property
+    def width(self) -> int:
+        """Length of a token's vector."""
+        ...
+
+    @property
+    def heads(self) -> int:
+        """Attention heads, which share the width."""
+        ...
+
+    @property
+    def layers(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def mlp_width(self) -> int:
+        """Length of a token's vector between the two layers of an MLP."""
+        ...
+
+    @property
+    def activation(self) -> Activation:
+        """What is between them."""
+        ...
+
+    @property
+    def causal(self) -> bool:
+        """Whether a token sees only itself and what stands before it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +67,11 @@ class ClipTextConfig:
     positions: int = 77
     activation: Activation = "quick_gelu"
     projection: int | None = None
+
+    @property
+    def causal(self) -> bool:
+        """Texts are read in their order."""
+        return True
 
 
 class Linear(nn.Linear):
@@ -64,11 +103,12 @@ class Embeddings(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention in which a token sees itself and what stands before it."""
+    """Self-attention of tokens."""
 
-    def __init__(self, config: ClipTextConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.heads = config.heads
+        self.causal = config.causal
         self.q_proj = Linear(config.width, config.width)
         self.k_proj = Linear(config.width, config.width)
         self.v_proj = Linear(config.width, config.width)
@@ -80,7 +120,7 @@ class Attention(nn.Module):
             projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         out: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
         return out
 
@@ -88,7 +128,7 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     """Two layers with an activation between: [..., width] -> the same."""
 
-    def __init__(self, config: ClipTextConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.activation = quick_gelu if config.activation == "quick_gelu" else F.gelu
         self.fc1 = Linear(config.width, config.mlp_width)
@@ -108,7 +148,7 @@ def quick_gelu(x: Tensor) -> Tensor:
 class Layer(nn.Module):
     """Attention, then the MLP, each on its own layer norm and added to `x`."""
 
-    def __init__(self, config: ClipTextConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.layer_norm1 = LayerNorm(config.width)
         self.self_attn = Attention(config)
@@ -125,7 +165,7 @@ class Layer(nn.Module):
 class Encoder(nn.Module):
     """The layers, first to last."""
 
-    def __init__(self, config: ClipTextConfig) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
 

@@ -7,6 +7,7 @@ from comfykit.nodes import (
     animation,
     attention_experiments,
     batches,
+    clip_vision,
     colors,
     compositing,
     conditioning,
@@ -49,6 +50,7 @@ from comfykit.nodes import (
     sigmas,
     strings,
     transforms,
+    unclip,
     upscaling,
     vae,
 )
@@ -63,6 +65,7 @@ MODULES = (
     controlnet,
     hooks,
     hook_conditioning,
+    unclip,
     sampling,
     guiders,
     schedulers,
