@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,7 +106,7 @@ class Home:
 
     def missing(self, kind: str, name: str) -> ModelFileError:
         """The error that says that `name` lies in none of the folders of its kind."""
-        near = difflib.get_close_matches(name, self.names(kind), n=3, cutoff=0.5)
+        near = nearest(name, self.names(kind))
         looked = [str(folder) for folder in self.folders(kind) if folder.is_dir()] or [
             str(self.folders(kind)[0])
         ]
@@ -129,6 +129,15 @@ def expand(path: str) -> Path:
         raise UsageError(
             f"{path}: the home folder of the user is not known", hint="write the path without '~'"
         ) from error
+
+
+def nearest(name: str, names: Sequence[str]) -> list[str]:
+    """Up to three of `names` that `name` may have been meant as; suffixes, which all share, do not count."""
+    stems: dict[str, str] = {}
+    for known in names:
+        stems.setdefault(Path(known).with_suffix("").as_posix().casefold(), known)
+    wanted = Path(name).with_suffix("").as_posix().casefold() if Path(name).name else name
+    return [stems[stem] for stem in difflib.get_close_matches(wanted, stems, n=3, cutoff=0.6)]
 
 
 def open_home(root: Path) -> Home:

@@ -25,14 +25,14 @@ class HomeEnvironment:
         return sorted(path.name for path in place.iterdir() if path.is_file()) if place.is_dir() else []
 
     def missing(self, folder: str, name: str) -> Missing:
-        """Where the file was looked for, the nearest names, and the command that would fetch it."""
+        """Where the file was looked for, the command that would fetch it, and the nearest names."""
         if not folder.startswith("models/"):
             near = difflib.get_close_matches(name, self.choices(folder), n=3, cutoff=0.5)
             return Missing(f"no {name!r} in {self._place(folder)}", _did_you_mean(near))
         kind = folder.removeprefix("models/")
         error = self._settings.home.missing(kind, name)
         fetch = how_to_fetch(kind, name)
-        hints = [hint for hint in (error.hint, f"to fetch it: {fetch}" if fetch else None) if hint]
+        hints = [hint for hint in (f"to fetch it: {fetch}" if fetch else None, error.hint) if hint]
         return Missing(str(error), "; ".join(hints) or None)
 
     def _place(self, folder: str) -> Path:
