@@ -166,3 +166,17 @@ def test_expand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ann")
     assert expand("~/x") == Path("/home/ann/x")
     assert expand("a/~") == Path("a/~")
+
+
+def test_models_that_are_folders(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for name in ("b", "deep/a"):
+        folder = tmp_path / "models" / "diffusers" / name
+        (folder / "unet").mkdir(parents=True)
+        (folder / "unet" / "diffusion_pytorch_model.safetensors").touch()
+        (folder / "model_index.json").touch()
+    assert home.names("diffusers") == ["b", "deep/a"]
+    assert home.find("diffusers", "deep/a") == tmp_path / "models" / "diffusers" / "deep" / "a"
+    for name in ("deep", "b/unet", "b/model_index.json"):
+        with pytest.raises(ModelFileError):
+            home.find("diffusers", name)

@@ -44,6 +44,9 @@ KIND_ALIASES: Mapping[str, str] = {
     "t2i_adapter": "controlnet",
 }
 
+# What marks the folder of a model that is a folder: those of diffusers.
+FOLDERS_WITH: Mapping[str, str] = {"diffusers": "model_index.json"}
+
 WEIGHT_SUFFIXES = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".pkl"})
 
 
@@ -75,22 +78,26 @@ class Home:
         return own + tuple(self.extra.get(kind, ()))
 
     def names(self, kind: str) -> list[str]:
-        """Names of the weights files of a kind, relative to its folder, `/` between parts, sorted."""
+        """Names of the models of a kind, relative to its folder, `/` between parts, sorted.
+
+        They are weights files; of the kind `diffusers` they are folders.
+        """
+        mark = FOLDERS_WITH.get(canonical_kind(kind))
         found: set[str] = set()
         for folder in self.folders(kind):
-            found.update(
-                path.relative_to(folder).as_posix()
-                for path in files_below(folder)
-                if path.suffix.lower() in WEIGHT_SUFFIXES
-            )
+            for path in files_below(folder):
+                if path.name == mark and path.parent != folder:
+                    found.add(path.parent.relative_to(folder).as_posix())
+                elif mark is None and path.suffix.lower() in WEIGHT_SUFFIXES:
+                    found.add(path.relative_to(folder).as_posix())
         return sorted(found, key=lambda name: (name.casefold(), name))
 
     def find(self, kind: str, name: str) -> Path:
-        """Path of the weights file `name` of a kind.
+        """Path of the model `name` of a kind: of its file, or of its folder where models are folders.
 
         Raises `ModelFileError` that names the folders looked in and the nearest names.
         """
-        relative = Path(name)
+        relative, mark = Path(name), FOLDERS_WITH.get(canonical_kind(kind))
         if relative.is_absolute() or ".." in relative.parts:
             raise ModelFileError(
                 f"{name!r} is not the name of a file below models/{canonical_kind(kind)}",
@@ -100,7 +107,7 @@ class Home:
             )
         for folder in self.folders(kind):
             path = folder / relative
-            if path.is_file():
+            if (path if mark is None else path / mark).is_file():
                 return path
         raise self.missing(kind, name)
 

@@ -10,7 +10,7 @@ import torch
 
 from comfykit.errors import ModelFileError
 from comfykit.families.components import Autoencoder, DiffusionModel, TextEncoder
-from comfykit.families.family import Family
+from comfykit.families.family import Family, TextEncoders
 from comfykit.families.sd15 import SD15
 from comfykit.families.sd21 import SD21
 from comfykit.families.sd21_unclip import SD21_UNCLIP
@@ -42,12 +42,19 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Raises `ModelFileError` that says what the file is when it is no checkpoint of a known family.
     """
-    file, found = open_detected(path, "checkpoint")
-    family = _family(path, found)
+    return assembled(*open_detected(path, "checkpoint"))
+
+
+def assembled(file: WeightsFile, found: Detected, text: TextEncoders | None = None) -> Checkpoint:
+    """The components of what was found in the tensors of a checkpoint; `text` reads its encoders.
+
+    Without it the family does. Raises `ModelFileError` as `load_checkpoint` does.
+    """
+    family = _family(file.path, found)
     unet, vae = found.unet, found.vae
     if unet is None or vae is None or not found.text:
-        raise _incomplete(path, found)
-    clip = TextEncoder(family.text(file.tensors, found.text))
+        raise _incomplete(file.path, found)
+    clip = TextEncoder((text or family.text)(file.tensors, found.text))
     return Checkpoint(_diffusion_model(file, unet, family), clip, _vae(file, vae))
 
 

@@ -10,6 +10,7 @@ import torch
 from comfykit.engine.define import combo, node
 from comfykit.engine.schema import Assembled, Listing
 from comfykit.families.components import Autoencoder
+from comfykit.families.diffusers_folder import load_diffusers
 from comfykit.families.load import load_checkpoint, load_diffusion_model, load_vae
 from comfykit.families.load_text import load_text_encoder
 from comfykit.families.tiny_vae import TINY_VAES, load_tiny_vae
@@ -94,6 +95,15 @@ def checkpoint_loader(
         hint="if it sets a clip skip, add CLIPSetLastLayer; use CheckpointLoaderSimple otherwise",
     )
     found = load_checkpoint(context.settings.home.find("checkpoints", ckpt_name))
+    return found.model, found.clip, found.vae
+
+
+@node("DiffusersLoader", title="DiffusersLoader", category="advanced/loaders/deprecated")
+def diffusers_loader(
+    context: Context, model_path: Annotated[str, combo(Listing("models/diffusers"))]
+) -> tuple[Model, Clip, Vae]:
+    """Load a model in a folder, as diffusers saves it, below models/diffusers."""
+    found = load_diffusers(context.settings.home.find("diffusers", model_path))
     return found.model, found.clip, found.vae
 
 
