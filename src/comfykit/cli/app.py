@@ -5,6 +5,8 @@ A command lives in its own file and is imported when it is called, so that `--he
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from typing import NoReturn
@@ -39,6 +41,8 @@ def build() -> typer.Typer:
 
 def main() -> NoReturn:
     """Entry point of the `comfykit` command."""
+    # What is alive at the end dies with the process: a last search for garbage among it helps nobody.
+    atexit.register(gc.freeze)
     try:
         build()(standalone_mode=True)
     except (Exception, KeyboardInterrupt) as error:
