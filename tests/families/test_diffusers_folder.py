@@ -11,7 +11,7 @@ from torch import Tensor
 
 from comfykit.errors import ModelFileError
 from comfykit.families.diffusers_folder import load_diffusers
-from comfykit.families.load import load_checkpoint
+from comfykit.families.load import load_checkpoint, load_diffusion_model
 from comfykit.families.load_text import one_clip
 from comfykit.memory import Residency
 from comfykit.models.clip_text import ClipText, ClipTextConfig
@@ -71,6 +71,14 @@ def test_half_precision_is_read_first(folder: Path) -> None:
     assert dtypes == {torch.float16}
 
 
+def test_the_unet_alone_is_a_diffusion_model(folder: Path, checkpoint_path: Path) -> None:
+    alone = load_diffusion_model(folder / "unet" / UNET)
+    expected = load_diffusion_model(checkpoint_path)
+    assert alone.family == expected.family
+    own, other = alone.network.state_dict(), expected.network.state_dict()
+    assert all(torch.equal(own[name], other[name]) for name in other)
+
+
 def test_what_is_missing_is_said(folder: Path) -> None:
     (folder / "vae" / UNET).unlink()
     with pytest.raises(ModelFileError, match=r"vae holds none of diffusion_pytorch_model\.fp16"):
@@ -102,7 +110,7 @@ def test_sdxl_with_two_text_encoders(tmp_path: Path) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in sdxl().items()}
     places = {"text_encoder": "conditioner.embedders.0.transformer."}
     folder = as_folder(tensors, tmp_path / "sdxl", places)
-    second = {name: tensor for name, tensor in take(tensors, "conditioner.embedders.0.transformer.").items()}
+    second = take(tensors, "conditioner.embedders.0.transformer.")
     longer = {
         name.replace(".layers.1.", ".layers.2."): tensor.clone()
         for name, tensor in second.items()

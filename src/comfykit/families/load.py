@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from comfykit.families.sd21_unclip import SD21_UNCLIP
 from comfykit.families.sdxl import SDXL, SDXL_REFINER
 from comfykit.models.unet import UNet
 from comfykit.models.vae import AutoencoderKL
+from comfykit.weights import diffusers_unet
 from comfykit.weights.detect import Detected, UNetPart, VAEPart, detect, require
 from comfykit.weights.diffusers_vae import in_checkpoint_layout
 from comfykit.weights.kinds import Kind
@@ -79,11 +80,13 @@ def load_vae(path: Path) -> Autoencoder:
 
 
 def open_detected(path: Path, *kinds: Kind) -> tuple[WeightsFile, Detected]:
-    """Open a weights file and say what it holds.
+    """Open a weights file and say what it holds; U-Nets in diffusers' layout get the names of checkpoints.
 
     Raises `ModelFileError` where it is not of one of `kinds`, saying what it is instead.
     """
     file = open_weights(path)
+    if diffusers_unet.SIGN in file.tensors:
+        file = replace(file, tensors=diffusers_unet.in_checkpoint_layout(file.tensors))
     try:
         found = detect(file.shapes)
         require(found, *kinds)

@@ -10,8 +10,8 @@ from torch import Tensor
 from comfykit.models.unet import UNetConfig
 from comfykit.weights.diffusers_names import checkpoint_names
 
-SIGN = "down_blocks.0.resnets.0.conv1.weight"
-"""A tensor that only this layout has."""
+SIGN = "up_blocks.0.resnets.0.conv1.weight"
+"""A tensor that only U-Nets in this layout have."""
 
 # unCLIP models are told of pictures by what others call a class; checkpoints have one name for all of it.
 _TOLD = {f"class_embedding.linear_{i}": f"add_embedding.linear_{i}" for i in (1, 2)}
