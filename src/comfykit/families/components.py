@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from comfykit.families.control import ControlRun
 from comfykit.families.family import Family
+from comfykit.families.gligen import GroundingRun
 from comfykit.families.hook_run import HookRun, TextHooks
 from comfykit.families.tiled_vae import Tiling
 from comfykit.memory import Residency
@@ -68,6 +69,7 @@ class DiffusionModel:
         unhooked = network if self.compiled is None else self.compiled
         controls = ControlRun(network, levels, residency, dtype)
         weights = HookRun(network, self.patches, dtype, levels, residency)
+        groundings = GroundingRun(network, residency, dtype)
 
         def predict(call: Evaluation) -> Tensor:
             weights.place(call, keep=controls.networks)
@@ -77,6 +79,7 @@ class DiffusionModel:
             if "concat" in call.extra:
                 given = torch.cat((given, call.extra["concat"].to(given)), dim=1)
             hooks = self.hooks if call.change is None else call.change(self.hooks)
+            hooks = groundings.hooks(call, hooks)
             inputs = (given, timesteps, call.context, call.extra.get("y"), control)
             if hooks is NO_HOOKS:
                 output = unhooked(*inputs)

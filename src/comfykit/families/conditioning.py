@@ -4,7 +4,7 @@ On a link it is a list of `[embedding, options]`, because custom nodes take it a
 read here: `area` (height, width, y, x in cells, or ("percentage", ...) in parts of the sides; a time axis
 comes first in both halves), `strength`,
 `mask`, `mask_strength`, `set_area_to_bounds`, `start_percent`, `end_percent`, `clip_start_percent`,
-`clip_end_percent`, `controls`, `hooks`, `default`. A family reads
+`clip_end_percent`, `controls`, `hooks`, `gligen`, `default`. A family reads
 others (`pooled_output`, `width`, `concat_latent_image`, ...) in its `model_inputs`.
 """
 
@@ -18,6 +18,7 @@ from comfykit.errors import UsageError
 from comfykit.families.components import DiffusionModel
 from comfykit.families.control import check_controls
 from comfykit.families.family import Scene
+from comfykit.families.gligen import grounding_of
 from comfykit.sampling.conditioning import Area, Cond, RelativeArea
 from comfykit.text.clip import EncodedPrompt
 
@@ -56,6 +57,7 @@ def _cond(embedding: Any, options: Mapping[str, Any], model: DiffusionModel, sid
             options.get("controls", ()), model.network, model.family.latent_format.channels
         ),
         weight_hooks=hooks.for_model() if (hooks := options.get("hooks")) is not None else (),
+        grounding=grounding_of(options, model.network),
         default=options.get("default", False),
     )
 

@@ -51,6 +51,7 @@ class CondBatch:
                 sides=tuple(member.side for member in self.members),
                 controls=self.members[0].placed.cond.controls,
                 weight_hooks=self.weight_hooks,
+                grounding=self.members[0].placed.cond.grounding,
                 change=change,
             )
         )
@@ -74,7 +75,7 @@ def make_batches(members: Sequence[Member], max_rows: int | None = None) -> list
 def _fits(placed: PlacedCond, group: Sequence[Member]) -> bool:
     first = group[0].placed
     lengths = [placed.cond.embedding.shape[1], *(one.placed.cond.embedding.shape[1] for one in group)]
-    beside = placed.cond.controls == first.cond.controls
+    beside = placed.cond.controls == first.cond.controls and placed.cond.grounding is first.cond.grounding
     same = beside and placed.cond.weight_hooks == first.cond.weight_hooks
     return same and _shapes(placed) == _shapes(first) and math.lcm(*lengths) <= MOST_REPEATS * min(lengths)
 

@@ -36,8 +36,8 @@ class Cond:
     that count at the same place. It counts at noise levels from `start_sigma` down to `end_sigma`, and, where
     its embedding is one of several that follow each other, from the first of `text_sigmas` down to, but not
     at, the second. A `default` one counts only where no other of its side weighs anything.
-    `controls` and `weight_hooks` are handed to the network as they are; conditionings that share a call have
-    the same.
+    `controls`, `weight_hooks` and `grounding` are handed to the network as they are; conditionings that
+    share a call have the same.
     """
 
     embedding: Tensor
@@ -52,6 +52,7 @@ class Cond:
     text_sigmas: tuple[float, float] = (math.inf, -math.inf)
     controls: tuple[Any, ...] = ()
     weight_hooks: tuple[Any, ...] = ()
+    grounding: Any = None
     default: bool = False
 
     @property

@@ -57,7 +57,8 @@ class Evaluation:
     `x` [rows, channels, ...], `sigma` float32 [rows], `context` [rows, tokens, width], `extra` further inputs
     of the network by name, each with `rows` as its first dimension. Every conditioning has as many rows
     as the others, and `sides` says for which side of guidance each is: 0 positive, 1 negative, ...
-    `controls` (ControlNets) act on all rows, and so do `weight_hooks`, changes to the network's weights.
+    `controls` (ControlNets) act on all rows, and so do `weight_hooks`, changes to the network's weights,
+    and `grounding`, phrases in boxes.
     `change` is applied to the model's hooks for this call.
     """
 
@@ -68,6 +69,7 @@ class Evaluation:
     sides: tuple[int, ...] = (0,)
     controls: tuple[Any, ...] = ()
     weight_hooks: tuple[Any, ...] = ()
+    grounding: Any = None
     change: Callable[[Any], Any] | None = None
 
 

@@ -18,6 +18,8 @@ Kind = Literal[
     "controlnet",
     "upscaler",
     "embedding",
+    "gligen",
+    "style_model",
 ]
 
 
@@ -42,12 +44,16 @@ BELONGS: Mapping[Kind, Belongs] = {
     "lora": Belongs("a LoRA", "loras", "LoraLoader"),
     "controlnet": Belongs("a ControlNet", "controlnet", "ControlNetLoader"),
     "upscaler": Belongs("an upscaler", "upscale_models", "UpscaleModelLoader"),
+    "gligen": Belongs("a GLIGEN model", "gligen", "GLIGENLoader"),
+    "style_model": Belongs("a style model", "style_models", "StyleModelLoader"),
     "embedding": Belongs("a textual inversion embedding", "embeddings", "a prompt that says embedding:NAME"),
 }
 
 # Names that only files of a kind have. The first kind with a name that matches decides: a control LoRA is
 # a ControlNet, and a checkpoint's own encoders do not make it a text encoder.
 _SIGNS: Mapping[Kind, str] = {
+    "gligen": r"(.+\.)?position_net\.|.+\.fuser\.",
+    "style_model": r"style_embedding$|redux_up\.",
     "controlnet": (
         r"lora_controlnet$|control_model\.|controlnet_|input_hint_block\."
         r"|(adapter\.)?body\.0\.(in_conv|block1|resnets)\."
