@@ -36,6 +36,7 @@ NEWER = {
     "ImageCropV2",
     "JsonExtractString",
     "LatentCutToBatch",
+    "ManualSigmas",
     "ResizeImageMaskNode",
     "ResizeImagesByLongerEdge",
     "ResolutionSelector",

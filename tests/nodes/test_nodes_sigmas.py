@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import torch
 
+from comfykit.errors import UsageError
 from comfykit.nodes.sigmas import (
     extend_intermediate_sigmas,
     flip_sigmas,
+    manual_sigmas,
     sampling_percent_to_sigma,
     set_first_sigma,
     split_sigmas,
@@ -71,3 +74,14 @@ def test_percent_to_sigma() -> None:
     assert sampling_percent_to_sigma(model, 0.0, False) == 1e9
     assert sampling_percent_to_sigma(model, 0.0, True) == levels.sigma_max
     assert sampling_percent_to_sigma(model, 1.0, True) == levels.sigma_min
+
+
+def test_a_schedule_is_written_by_hand() -> None:
+    assert manual_sigmas("14.5, 3 0.5,0").tolist() == [14.5, 3.0, 0.5, 0.0]
+    assert manual_sigmas("").tolist() == []
+
+
+@pytest.mark.parametrize("written", ["1, x", "1; 2", "nan, 0", "-1, 0", "inf"])
+def test_what_is_no_schedule_is_refused(written: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(repr(written))):
+        manual_sigmas(written)

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import torch
 
-from comfykit.engine.define import boolean, combo, integer, node, number
+from comfykit.engine.define import boolean, combo, integer, node, number, text
+from comfykit.errors import UsageError
 from comfykit.nodes.types import Float, Model, Sigmas
 
 CATEGORY = "sampling/custom_sampling/sigmas"
@@ -105,3 +106,20 @@ def sampling_percent_to_sigma(
     if return_actual_sigma and sampling_percent in (0.0, 1.0):
         return levels.sigma_max if sampling_percent == 0.0 else levels.sigma_min
     return levels.percent_to_sigma(sampling_percent)
+
+
+@node("ManualSigmas", title="ManualSigmas", category="sampling/custom_sampling/schedulers")
+def manual_sigmas(sigmas: Annotated[str, text("1, 0.5")]) -> Sigmas:
+    """A schedule written down by hand: noise levels from high to low, with commas or spaces between them."""
+    written = sigmas.replace(",", " ").split()
+    try:
+        levels = [float(level) for level in written]
+    except ValueError as error:
+        raise UsageError(
+            f"{sigmas!r} is no list of numbers", hint="write levels as in 14.6, 3.2, 0.5, 0"
+        ) from error
+    if not all(math.isfinite(level) and level >= 0 for level in levels):
+        raise UsageError(
+            f"{sigmas!r} has levels that are no noise levels", hint="they are 0 or above, and finite"
+        )
+    return torch.tensor(levels, dtype=torch.float32)
