@@ -10,7 +10,7 @@ import pytest
 from places import place_of_shared
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core: more threads would only get in the way
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")
