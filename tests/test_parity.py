@@ -96,7 +96,7 @@ def test_the_case_agrees(shared: Path, runner: Runner, settings: Settings, name:
 
 
 def test_every_case_is_there(shared: Path) -> None:
-    assert len(CASES) >= 169
+    assert len(CASES) >= 171
 
 
 def test_the_generated_checkpoint_is_found_to_be_sd15(shared: Path) -> None:
