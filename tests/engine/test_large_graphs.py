@@ -11,9 +11,10 @@ import pytest
 
 from comfykit.engine.define import combo, integer, node, node_class, socket
 from comfykit.engine.graph import LONGEST_LOOP, graph_from_prompt, upstream
+from comfykit.engine.inspector import MOST_FILES_ASKED, MOST_GUESSED
 from comfykit.engine.registry import Registry
 from comfykit.engine.schema import Listing, Missing
-from comfykit.engine.validate import MOST_FILES_ASKED, MOST_GUESSED, Checked, validate
+from comfykit.engine.validate import Checked, validate
 
 COUNT = 5000
 

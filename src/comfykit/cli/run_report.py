@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -118,7 +119,7 @@ class RunReport:
         problems = error.facts.get("problems")
         problems = problems if isinstance(problems, tuple) else ()
         if problems:
-            facts["problems"] = [_as_record(problem) for problem in problems]
+            facts["problems"] = [asdict(problem) for problem in problems]
         facts |= {"workflow": self._workflow, "code": error.code}
         self._output.error(_naming(self._workflow, str(error)), error.hint, facts)
         for problem in problems:
@@ -197,11 +198,6 @@ def _name(event: NodeStarted | NodeEnded | NodeBlocked) -> str:
 
 def _node_fields(event: NodeStarted | NodeEnded) -> dict[str, str]:
     return {"node": event.node, "class_type": event.class_type, "title": event.title}
-
-
-def _as_record(problem: Any) -> dict[str, Any]:
-    fields = ("type", "message", "node", "class_type", "title", "input", "hint")
-    return {name: getattr(problem, name) for name in fields}
 
 
 def _naming(workflow: str, said: str) -> str:

@@ -7,6 +7,7 @@ Imports neither torch nor nodes, and never recurses over the graph.
     define     a typed function becomes a node class
     registry   node classes by name
     validate   every problem of a workflow at once
+    inspector  what is wrong with one node after another
     signature  cache keys
     cache      results that need not be made again
     schedule   which node is next
