@@ -1,0 +1,78 @@
+"""Makes all files of the demo model from a seed: `python tools/demo_model --work FOLDER`.
+
+May be interrupted at any time; the same command goes on. Without `--out` it writes where the package has
+its models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from controlnet import train_edges
+from diffusion import Scenes, train_diffusion
+from export import save, save_checkpoint
+from inversion import train_night
+from low_rank import train_outlines
+from preview import latent_to_rgb, train_preview
+from upscaler import train_upscaler
+from vae import reconstruction_error, train_autoencoder
+
+T = TypeVar("T")
+
+MODELS = Path(__file__).parents[2] / "src" / "comfykit" / "assets" / "models"
+PREVIEW = "demo_taesd_decoder.safetensors"
+
+
+def main() -> None:
+    arguments = _arguments()
+    work, out, seed, device = arguments.work, arguments.out, arguments.seed, torch.device(arguments.device)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+
+    vae = _timed("vae", lambda: train_autoencoder(work, seed, device))
+    print(f"vae: {reconstruction_error(vae, device, seed):.1f} dB on scenes it has not seen")
+    colours = latent_to_rgb(vae, seed, device)
+    network, words = _timed("diffusion", lambda: train_diffusion(vae, work, seed, device))
+    links = {"comfykit.preview": PREVIEW, "comfykit.latent_rgb": colours}
+    save_checkpoint(out / "checkpoints" / "demo.safetensors", vae, network, words, seed, **links)
+
+    scenes = Scenes(vae, seed, device)
+    with_model = (network, words, scenes, work, seed, device)
+    companions: tuple[tuple[str, str, Callable[[], dict[str, Tensor]]], ...] = (
+        ("vae_approx", PREVIEW, lambda: train_preview(vae, work, seed, device)),
+        ("upscale_models", "demo_x2.safetensors", lambda: train_upscaler(vae, work, seed, device)),
+        ("loras", "demo_outlined.safetensors", lambda: train_outlines(*with_model)),
+        ("embeddings", "demo_night.safetensors", lambda: train_night(*with_model)),
+        ("controlnet", "demo_edges.safetensors", lambda: train_edges(*with_model)),
+    )
+    for kind, name, make in companions:
+        title = f"comfykit {Path(name).stem.replace('_', ' ')}"
+        save(out / kind / name, _timed(Path(name).stem, make), title=title, seed=seed)
+
+
+def _timed(what: str, make: Callable[[], T]) -> T:
+    began = time.monotonic()
+    made = make()
+    print(f"{what}: {(time.monotonic() - began) / 60:.1f} minutes", flush=True)
+    return made
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tools/demo_model", description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="where training keeps its state")
+    parser.add_argument("--out", type=Path, default=MODELS, help="where the finished files go")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=0, help="of the CPU; as many as it has, if not given")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

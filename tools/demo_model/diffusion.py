@@ -1,0 +1,173 @@
+"""Trains the demo model's text encoder and U-Net together to predict the noise in latents.
+
+"Denoising Diffusion Probabilistic Models" (Ho et al. 2020), algorithm 1, with SD 1.x's noise schedule;
+captions are dropped now and then for guidance ("Classifier-Free Diffusion Guidance", Ho and Salimans
+2022), and noise levels are weighed by min-SNR ("Efficient Diffusion Training via Min-SNR Weighting
+Strategy", Hang et al. 2023, equation 8 for noise prediction).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from comfykit.families.sd15 import SD15
+from comfykit.models.clip_text import ClipText
+from comfykit.models.vae import AutoencoderKL
+from comfykit.sampling.noise_levels import scaled_linear_levels
+from networks import pictures_to_tensor, text_encoder, unet
+from scenes import Scene, caption, draw, random_scene
+from training import Draw, Plan, half_precision, train
+from words import Words, words_of_captions
+
+PLAN = Plan(steps=11_000, rate=1.2e-3, warmup=300, average=0.999)
+BATCH = 64
+SIDE = 128
+UNCONDITIONED = 0.1  # part of the captions that are dropped
+SNR_LIMIT = 5.0
+
+# Scenes are encoded in blocks, and a block is used for so many steps before the next takes its place.
+BLOCK, BLOCK_STEPS = 2048, 128
+
+# The rest of the steps see pictures of other sizes: parts of pictures for prompts of regions, larger ones
+# for second passes.
+SQUARE_PART, LARGE_PART = 0.84, 0.03
+SIDES, LARGE_SIDES = (48, 64, 80, 96, 128), (160, 192, 256)
+
+
+class TextToNoise(nn.Module):
+    """The text encoder and the U-Net."""
+
+    def __init__(self, words: int) -> None:
+        super().__init__()
+        self.text = text_encoder(words)
+        self.unet = unet()
+
+    def context(self, rows: Tensor) -> Tensor:
+        """What the U-Net attends to [B, 77, width], of rows of the short table of words [B, 77]."""
+        return read_text(self.text, self.text.embed(rows))
+
+
+def read_text(text: ClipText, vectors: Tensor) -> Tensor:
+    """The last layer, normed, as SD 1.x reads its text encoder."""
+    normed: Tensor = text.final_layer_norm(text(vectors)[-1])
+    return normed
+
+
+class Noise:
+    """SD 1.x's noise schedule, as training needs it."""
+
+    def __init__(self, device: torch.device) -> None:
+        sigmas = scaled_linear_levels().sigmas.to(device)
+        self.abar = 1 / (sigmas.square() + 1)
+
+    def add(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """`sqrt(abar) x0 + sqrt(1 - abar) noise`."""
+        abar = self.abar[timesteps][:, None, None, None]
+        return abar.sqrt() * latents + (1 - abar).sqrt() * noise
+
+    def loss(self, predicted: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
+        """Squared error of the noise, weighed by min(SNR, 5) / SNR."""
+        abar = self.abar[timesteps]
+        snr = abar / (1 - abar)
+        error = (predicted - noise).square().mean((1, 2, 3))
+        return (error * snr.clamp(max=SNR_LIMIT) / snr).mean()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Scaled latents [B, 4, h, w] and the captions of what is in them."""
+
+    latents: Tensor
+    captions: list[str]
+
+
+Painter = Callable[[Scene, int, int, Random], Image.Image]
+
+
+def flat(scene: Scene, width: int, height: int, random: Random) -> Image.Image:
+    """A scene as the model itself is to draw it."""
+    return draw(scene, width, height, random=random)
+
+
+class Scenes:
+    """Latents of scenes, encoded as they are needed."""
+
+    def __init__(self, vae: AutoencoderKL, seed: int, device: torch.device) -> None:
+        self._vae, self._seed, self._device = vae, seed, device
+        self._number, self._scenes, self._latents = -1, list[Scene](), torch.empty(0)
+
+    def batch(self, chances: Draw) -> Batch:
+        """Scenes of one step: mostly squares of the usual size."""
+        random, which = chances.random, chances.random.random()
+        if which < SQUARE_PART:
+            self._turn_to(chances.step // BLOCK_STEPS)
+            chosen = random.sample(range(BLOCK), BATCH)
+            return Batch(self._latents[chosen], self._captions([self._scenes[i] for i in chosen], random))
+        if which < SQUARE_PART + LARGE_PART:
+            width = height = random.choice(LARGE_SIDES)
+        else:
+            width, height = random.choice(SIDES), random.choice(SIDES)
+        # A step costs about the same at every size. Two shapes need room for both.
+        count = max(8, min(2 * BATCH, BATCH * SIDE * SIDE // (width * height)))
+        shapes = None if min(width, height) >= SIDE else random.choices((0, 1), (1, 9))[0]
+        scenes = [random_scene(random, shapes) for _ in range(count)]
+        return Batch(self.encode(scenes, random, width, height), self._captions(scenes, random))
+
+    def encode(
+        self,
+        scenes: list[Scene],
+        random: Random,
+        width: int = SIDE,
+        height: int = SIDE,
+        paint: Painter = flat,
+    ) -> Tensor:
+        """Scaled latents [B, 4, height / 8, width / 8] of scenes."""
+        parts = []
+        for begin in range(0, len(scenes), 16):
+            pictures = [paint(scene, width, height, random) for scene in scenes[begin : begin + 16]]
+            with torch.no_grad(), half_precision(self._device):
+                parts.append(self._vae.to_latent(pictures_to_tensor(pictures).to(self._device)))
+        return torch.cat(parts) * SD15.latent_format.scale
+
+    def _turn_to(self, number: int) -> None:
+        if number != self._number:
+            random = Random(f"{self._seed} block {number}")
+            self._scenes = [random_scene(random) for _ in range(BLOCK)]
+            self._latents, self._number = self.encode(self._scenes, random), number
+
+    def _captions(self, scenes: list[Scene], random: Random) -> list[str]:
+        return ["" if random.random() < UNCONDITIONED else caption(scene, random) for scene in scenes]
+
+
+def train_diffusion(
+    vae: AutoencoderKL, folder: Path, seed: int, device: torch.device
+) -> tuple[TextToNoise, Words]:
+    """A text encoder and a U-Net that draw scenes in the latents of `vae`."""
+    torch.manual_seed(seed + 1)
+    words = words_of_captions()
+    network, noise_of, scenes = (
+        TextToNoise(len(words.ids)).to(device),
+        Noise(device),
+        Scenes(vae, seed, device),
+    )
+
+    def loss_of(chances: Draw) -> Tensor:
+        batch = scenes.batch(chances)
+        noise = chances.normal(*batch.latents.shape).to(device)
+        timesteps = (chances.uniform(len(noise)) * len(noise_of.abar)).long().to(device)
+        noisy = noise_of.add(batch.latents, noise, timesteps)
+        with half_precision(device):
+            context = network.context(words.encode(batch.captions).to(device))
+            predicted = network.unet(noisy, timesteps, context)
+        return noise_of.loss(predicted.float(), noise, timesteps)
+
+    train("diffusion", network, PLAN, loss_of, folder, seed)
+    network.eval().requires_grad_(False)
+    return network, words
