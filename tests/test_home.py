@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from comfykit.errors import ModelFileError, UsageError
-from comfykit.home import Home, canonical_kind, expand, files_below, open_home
+from comfykit.home import PACKAGED, Home, canonical_kind, expand, files_below, open_home
 
 
 def touch(*paths: Path) -> None:
@@ -180,3 +180,33 @@ def test_models_that_are_folders(tmp_path: Path) -> None:
     for name in ("deep", "b/unet", "b/model_index.json"):
         with pytest.raises(ModelFileError):
             home.find("diffusers", name)
+
+
+def test_models_of_the_package_are_in_every_home_and_come_last(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home", {"vae": (tmp_path / "shared",)}, packaged=tmp_path / "package")
+    packaged = tmp_path / "package" / "vae" / "demo.pt"
+    touch(packaged, tmp_path / "package" / "vae" / "README.md", tmp_path / "shared" / "other.pt")
+    assert home.names("vae") == ["demo.pt", "other.pt"]
+    assert home.find("vae", "demo.pt") == packaged
+    for folder in (tmp_path / "shared", home.models / "vae"):
+        touch(folder / "demo.pt")
+        assert home.find("vae", "demo.pt") == folder / "demo.pt"
+    assert home.names("vae") == ["demo.pt", "other.pt"]
+
+
+def test_the_folder_of_the_package_is_not_where_a_missing_model_belongs(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home", packaged=tmp_path / "package")
+    touch(tmp_path / "package" / "vae" / "demo.pt")
+    with pytest.raises(ModelFileError) as caught:
+        home.find("vae", "demmo.pt")
+    assert caught.value.facts["looked"] == [str(home.models / "vae")]
+    assert caught.value.hint == "did you mean demo.pt?"
+
+
+def test_a_home_that_is_opened_has_the_models_of_the_package(tmp_path: Path) -> None:
+    home = open_home(tmp_path)
+    assert home.packaged == PACKAGED
+    assert home.own_folders("loras") == (tmp_path / "models" / "loras",)
+    assert home.folders("clip")[-1] == PACKAGED / "text_encoders"
+    assert "demo.safetensors" in home.names("checkpoints")
+    assert home.find("checkpoints", "demo.safetensors").is_relative_to(PACKAGED)

@@ -3,6 +3,7 @@
 A home is laid out as ComfyUI lays out its base directory, so that an existing ComfyUI folder *is* a
 home: `models/<kind>/`, `custom_nodes/`, `input/`, `output/`, `temp/`, `user/`. Models may also lie in
 the folders that the home's `extra_model_paths.yaml` names; they are read from there, never written.
+Last come the models inside the package, the demo's, which are there under their names in every home.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ KIND_ALIASES: Mapping[str, str] = {
 # What marks the folder of a model that is a folder: those of diffusers.
 FOLDERS_WITH: Mapping[str, str] = {"diffusers": "model_index.json"}
 
+# Models that come with the package, by kind; never written.
+PACKAGED = Path(__file__).parent / "assets" / "models"
+
 WEIGHT_SUFFIXES = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".pkl"})
 
 
@@ -59,23 +63,30 @@ def canonical_kind(kind: str) -> str:
 class Home:
     """A home directory and the further folders its models are read from.
 
-    `extra` maps a kind to folders outside the home, in the order they are searched.
+    `extra` maps a kind to folders outside the home, in the order they are searched. `packaged` is the
+    folder of models that come with the package, searched last; None for a home without them.
     """
 
     root: Path
     extra: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    packaged: Path | None = None
 
     @property
     def models(self) -> Path:
         """The only folder that comfykit writes models to."""
         return self.root / "models"
 
-    def folders(self, kind: str) -> tuple[Path, ...]:
-        """Folders that are searched for models of a kind, in order; they need not exist."""
+    def own_folders(self, kind: str) -> tuple[Path, ...]:
+        """The user's folders for models of a kind, in the order they are searched; they need not exist."""
         kind = canonical_kind(kind)
         names = [kind, *(old for old, new in KIND_ALIASES.items() if new == kind)]
         own = tuple(self.models / name for name in names)
         return own + tuple(self.extra.get(kind, ()))
+
+    def folders(self, kind: str) -> tuple[Path, ...]:
+        """Every folder that is searched for models of a kind: the user's, then the package's."""
+        packaged = () if self.packaged is None else (self.packaged / canonical_kind(kind),)
+        return self.own_folders(kind) + packaged
 
     def names(self, kind: str) -> list[str]:
         """Names of the models of a kind, relative to its folder, `/` between parts, sorted.
@@ -112,11 +123,13 @@ class Home:
         raise self.missing(kind, name)
 
     def missing(self, kind: str, name: str) -> ModelFileError:
-        """The error that says that `name` lies in none of the folders of its kind."""
+        """The error that says that `name` lies in none of the folders of its kind.
+
+        It names those that a user could put the file into.
+        """
         near = nearest(name, self.names(kind))
-        looked = [str(folder) for folder in self.folders(kind) if folder.is_dir()] or [
-            str(self.folders(kind)[0])
-        ]
+        own = self.own_folders(kind)
+        looked = [str(folder) for folder in own if folder.is_dir()] or [str(own[0])]
         hint = f"did you mean {' or '.join(near)}?" if near else None
         return ModelFileError(
             f"no {name!r} in {' or '.join(looked)}",
@@ -148,10 +161,10 @@ def nearest(name: str, names: Sequence[str]) -> list[str]:
 
 
 def open_home(root: Path) -> Home:
-    """The home at `root`, with what its `extra_model_paths.yaml` adds; nothing is created."""
+    """The home at `root`, with what its `extra_model_paths.yaml` and the package add; nothing is created."""
     root = Path(os.path.abspath(root))  # noqa: PTH100  (resolve() would follow links: a home may be one)
     listing = root / "extra_model_paths.yaml"
-    return Home(root, _read_extra_paths(listing) if listing.is_file() else {})
+    return Home(root, _read_extra_paths(listing) if listing.is_file() else {}, PACKAGED)
 
 
 def files_below(folder: Path) -> Iterator[Path]:

@@ -99,3 +99,11 @@ def test_a_file_under_the_other_name_of_its_kind_counts(tmp_path: Path) -> None:
     (home.models / "text_encoders" / "t.safetensors").write_bytes(DATA)
     entry = ManifestEntry(("https://h/t",), PurePosixPath("clip/t.safetensors"), "x", 1)
     assert inspect(entry, home).state is State.THERE
+
+
+def test_a_model_of_the_package_is_not_the_users(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home", packaged=tmp_path / "package")
+    (tmp_path / "package" / "vae").mkdir(parents=True)
+    (tmp_path / "package" / "vae" / "a.safetensors").write_bytes(DATA)
+    assert home.names("vae") == ["a.safetensors"]
+    assert look(home).state is look(home, sha256(DATA)).state is State.MISSING

@@ -37,16 +37,17 @@ class Presence:
 
 
 def inspect(entry: ManifestEntry, home: Home) -> Presence:
-    """What lies at an entry's target, or under its name in another folder of its kind.
+    """What lies at an entry's target, or under its name in another of the user's folders of its kind.
 
-    Files with a known checksum are hashed. Raises `FetchError` for a target that leads out of the
+    The models inside the package are not the user's: one of the same name does not stand in for the
+    file. Files with a known checksum are hashed. Raises `FetchError` for a target that leads out of the
     home.
     """
     path = check_place(home, entry.target)
     own = _look(path, entry)
     if own.state is not State.MISSING:
         return own
-    for folder in home.folders(entry.kind):
+    for folder in home.own_folders(entry.kind):
         other = folder / entry.name
         if other != path and other.is_file():
             found = _look(other, entry)

@@ -29,6 +29,13 @@ def test_no_models(tmp_path: Path) -> None:
     assert (models.read, models.unread, models.broken, models.leftovers) == (0, 0, (), ())
 
 
+def test_models_of_the_package_are_not_counted(tmp_path: Path) -> None:
+    weights(tmp_path / "package" / "vae" / "demo.safetensors")
+    home = Home(tmp_path / "home", packaged=tmp_path / "package")
+    assert home.names("vae") == ["demo.safetensors"]
+    assert look(home).read == 0
+
+
 def test_sound_files_wherever_they_lie(tmp_path: Path) -> None:
     home = Home(
         tmp_path / "home",

@@ -50,7 +50,10 @@ class Models:
 
 
 def look(home: Home, seconds: float = SECONDS) -> Models:
-    """Read the headers of a home's models, in the folders of `extra_model_paths.yaml` too."""
+    """Read the headers of a home's models, in the folders of `extra_model_paths.yaml` too.
+
+    The package's own models are not counted: nobody can mend them but by installing it again.
+    """
     deadline = time.monotonic() + seconds
     read = unread = 0
     broken: list[Broken] = []
