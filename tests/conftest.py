@@ -24,11 +24,10 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def random_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the demo's tiny checkpoint of random weights; tests write elsewhere."""
-    from comfykit.services.demo import ensure_checkpoint
-    from comfykit.settings import resolve
+    """A home with the tiny checkpoint of random weights; tests write elsewhere."""
+    from random_weights import ensure_checkpoint
 
     root = tmp_path_factory.mktemp("home")
     (root / "input").mkdir()
-    ensure_checkpoint(resolve({"home": root}, environment={}))
+    ensure_checkpoint(root)
     return root

@@ -1,9 +1,9 @@
-"""Small runs on the demo's checkpoint, whose latents are written down in `recorded/latents.json`.
+"""Small runs on the checkpoint of random weights, whose latents are written down in `recorded/latents.json`.
 
 The engine agreed with ComfyUI on the parity cases when they were recorded; they hold it there where those
 cases do not lie beside the checkout. To record anew, after such an agreement:
 
-    python tests/recorded_runs.py HOME       (a home with the demo's checkpoint: `comfykit demo --home HOME`)
+    python tests/random_weights.py HOME && python tests/recorded_runs.py HOME
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 import comfykit
 from comfykit.sampling.samplers import SAMPLERS
 from comfykit.sampling.schedulers import SCHEDULERS
-from comfykit.services.demo import demo_workflow
+from random_weights import random_workflow
 
 RECORDED = Path(__file__).parent / "recorded" / "latents.json"
 
@@ -46,8 +46,8 @@ def variants() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def latent_of(engine: comfykit.Engine, inputs: dict[str, Any]) -> torch.Tensor:
-    """The latent that a variant of the demo's workflow ends with."""
-    prompt = dict(demo_workflow().prompt)
+    """The latent that a variant of the workflow ends with."""
+    prompt = dict(random_workflow().prompt)
     del prompt["6"]
     prompt["7"] = {"class_type": "SaveLatent", "inputs": {"samples": ["5", 0], "filename_prefix": "recorded"}}
     result = engine.run(comfykit.Workflow.from_prompt(prompt).set(inputs))

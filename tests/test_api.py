@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 import comfykit
 from comfykit import Image, integer, node
 from comfykit.errors import InvalidWorkflow, NodeFailed, UsageError
-from comfykit.services.demo import WORKFLOW
+from random_weights import WORKFLOW
 
 SMALL = {"4.width": 64, "4.height": 64, "KSampler.steps": 2}
 

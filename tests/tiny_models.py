@@ -14,8 +14,8 @@ from comfykit.models.controlnet import ControlNet, ControlNetConfig
 from comfykit.models.esrgan import RRDBNet, RRDBNetConfig
 from comfykit.models.unet import UNet, UNetConfig
 from comfykit.models.vae import AutoencoderKL, VAEConfig
-from comfykit.services.demo import CONTEXT_WIDTH, random_tensors, random_weights
 from comfykit.text.open_clip import to_open_clip
+from random_weights import CONTEXT_WIDTH, random_tensors, random_weights
 
 BIG_G = 64  # width of the second text encoder
 SIZES = 256  # of each of the numbers that SDXL is told

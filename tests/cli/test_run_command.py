@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from comfykit.services.demo import WORKFLOW
+from random_weights import WORKFLOW
 
 COMMAND = [sys.executable, "-c", "from comfykit.cli.app import main; main()", "run"]
 
@@ -20,7 +20,7 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}  # sums in one order, so tha
 
 @pytest.fixture
 def workflow(tmp_path: Path) -> Path:
-    """The demo's workflow, small, in a folder of its own."""
+    """The workflow on random weights, small, in a folder of its own."""
     prompt = json.loads(WORKFLOW.read_text(encoding="utf-8"))
     prompt["4"]["inputs"] |= {"width": 64, "height": 64}
     prompt["5"]["inputs"]["steps"] = 2

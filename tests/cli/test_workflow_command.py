@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from comfykit.cli.app import main
-from comfykit.services.demo import WORKFLOW
+from random_weights import WORKFLOW
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -7,7 +7,7 @@ import torch
 
 from comfykit.families.load import Checkpoint, load_checkpoint
 from comfykit.memory import Residency
-from comfykit.services.demo import CHECKPOINT
+from random_weights import CHECKPOINT
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,8 @@ from comfykit.memory import Residency
 from comfykit.sampling.latent_noise import RandomNoise
 from comfykit.sampling.samplers import find_sampler
 from comfykit.sampling.schedulers import make_sigmas
-from comfykit.services.demo import CONTEXT_WIDTH
 from comfykit.weights.lora import Lora, parse_lora
+from random_weights import CONTEXT_WIDTH
 
 EMPTY = torch.zeros(1, 4, 8, 8)
 LINK = list[list[Any]]

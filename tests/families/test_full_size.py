@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from comfykit.services.demo import demo_workflow
 from comfykit.services.run import Runner
 from comfykit.settings import resolve
 from comfykit.workflow.override import override
+from random_weights import random_workflow
 
 
 @pytest.mark.slow
@@ -24,7 +24,7 @@ def test_a_full_size_checkpoint_makes_a_picture(shared: Path, tmp_path: Path, fa
         subprocess.run([sys.executable, make, family, path, "--dtype", "fp16"], check=True)
         settings = resolve({"home": tmp_path, "device": "cpu"}, environment={})
         changes = (f"1.ckpt_name={path.name}", "4.width=64", "4.height=64", "5.steps=2")
-        result = Runner(settings).run(override(demo_workflow(), changes, None))
+        result = Runner(settings).run(override(random_workflow(), changes, None))
     finally:
         path.unlink(missing_ok=True)
     assert result.succeeded, result.error

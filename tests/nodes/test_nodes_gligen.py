@@ -11,7 +11,7 @@ from comfykit.families.gligen import GligenModel
 from comfykit.families.load import Checkpoint, load_checkpoint
 from comfykit.models.gligen import Gligen, GligenConfig
 from comfykit.nodes.gligen import gligen_text_box_apply
-from comfykit.services.demo import CHECKPOINT, CONTEXT_WIDTH
+from random_weights import CHECKPOINT, CONTEXT_WIDTH
 
 
 @pytest.fixture

@@ -39,8 +39,8 @@ from comfykit.nodes.hooks import (
     set_clip_hooks,
     set_hook_keyframes,
 )
-from comfykit.services.demo import CHECKPOINT
 from comfykit.weights.lora import Lora
+from random_weights import CHECKPOINT
 
 PAGE = Path(__file__).parents[2] / "docs" / "weight-hooks.md"
 

@@ -19,13 +19,13 @@ from comfykit.nodes.loaders import (
     unet_loader,
     vae_loader,
 )
-from comfykit.services.demo import CHECKPOINT
 from comfykit.services.environment import HomeEnvironment
+from random_weights import CHECKPOINT
 
 
 @pytest.fixture
 def parts(run: Run, random_home: Path) -> Run:
-    """A home with the demo's checkpoint, whole and taken to pieces."""
+    """A home with the checkpoint of random weights, whole and taken to pieces."""
     tensors = load_file(random_home / "models" / "checkpoints" / CHECKPOINT)
     places = {
         "checkpoints/whole": "",

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from comfykit.errors import ModelFileError
 from comfykit.families.load import Checkpoint, load_checkpoint
 from comfykit.nodes.loras import lora_loader, lora_loader_model_only, lora_model_loader
-from comfykit.services.demo import CHECKPOINT
+from random_weights import CHECKPOINT
 
 LAYER = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
 TEXT = "lora_te_text_model_encoder_layers_0_self_attn_q_proj"

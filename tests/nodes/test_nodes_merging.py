@@ -13,7 +13,7 @@ from comfykit.engine.define import node_class
 from comfykit.families.components import DiffusionModel
 from comfykit.families.load import Checkpoint, load_checkpoint
 from comfykit.nodes import merging
-from comfykit.services.demo import CHECKPOINT
+from random_weights import CHECKPOINT
 
 INPUT = "input_blocks.1.0.in_layers.2.weight"
 MIDDLE = "middle_block.0.in_layers.2.weight"

@@ -28,7 +28,7 @@ from comfykit.sampling.denoiser import Evaluation, Predict
 from comfykit.sampling.latent_noise import RandomNoise
 from comfykit.sampling.samplers import find_sampler
 from comfykit.sampling.schedulers import make_sigmas
-from comfykit.services.demo import CHECKPOINT
+from random_weights import CHECKPOINT
 
 EMPTY = torch.zeros(1, 4, 16, 16)
 

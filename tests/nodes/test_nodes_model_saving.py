@@ -25,8 +25,8 @@ from comfykit.nodes.merging import (
     model_merge_subtract,
 )
 from comfykit.nodes.model_saving import checkpoint_save, clip_save, lora_save, model_save, vae_save
-from comfykit.services.demo import CHECKPOINT
 from comfykit.weights.read import open_weights
+from random_weights import CHECKPOINT
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from comfykit.nodes.model_settings import model_compute_dtype, torch_compile_mod
 from comfykit.nodes.noising import add_noise
 from comfykit.sampling.denoiser import Evaluation
 from comfykit.sampling.latent_noise import NoNoise, RandomNoise
-from comfykit.services.demo import CHECKPOINT
+from random_weights import CHECKPOINT
 
 LATENT = {"samples": torch.full((1, 4, 8, 8), 0.5)}
 

@@ -12,7 +12,7 @@ from comfykit.families.vision import VisionOutput
 from comfykit.models.clip_vision import ClipVision, ClipVisionConfig
 from comfykit.nodes.clip_vision import clip_vision_encode, clip_vision_loader
 from comfykit.nodes.unclip import unclip_checkpoint_loader, unclip_conditioning
-from comfykit.services.demo import CHECKPOINT
+from random_weights import CHECKPOINT
 
 SEEN = VisionOutput(torch.zeros(1, 5, 8), torch.zeros(1, 4), torch.ones(1, 5, 8))
 CONFIG = ClipVisionConfig(width=64, heads=1, layers=2, mlp_width=96, size=28, patch=14, projection=20)

@@ -13,11 +13,11 @@ from comfykit.errors import InvalidWorkflow, NodeFailed
 from comfykit.events import Event, NodeEnded, NodeProgress
 from comfykit.nodes.builtin import builtin_registry
 from comfykit.nodes.types import Image as ImageType
-from comfykit.services.demo import demo_workflow
 from comfykit.services.run import Runner
 from comfykit.settings import Settings, resolve
 from comfykit.workflow.override import override
 from comfykit.workflow.read import Workflow, read_workflow
+from random_weights import random_workflow
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def settings(random_home: Path, tmp_path: Path) -> Settings:
 
 
 def small(*assignments: str) -> Workflow:
-    """The demo's workflow at 64 pixels and two steps."""
-    return override(demo_workflow(), ("4.width=64", "4.height=64", "5.steps=2", *assignments), None)
+    """The workflow on random weights at 64 pixels and two steps."""
+    return override(random_workflow(), ("4.width=64", "4.height=64", "5.steps=2", *assignments), None)
 
 
 def pixels(path: Path) -> torch.Tensor:

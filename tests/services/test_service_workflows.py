@@ -9,7 +9,6 @@ import pytest
 
 from comfykit.errors import UsageError, WorkflowError
 from comfykit.nodes.builtin import builtin_registry
-from comfykit.services.demo import WORKFLOW
 from comfykit.services.workflows import (
     Feed,
     NodeClasses,
@@ -22,6 +21,7 @@ from comfykit.services.workflows import (
 from comfykit.settings import Settings, resolve
 from comfykit.workflow.interface import read_object_info
 from comfykit.workflow.read import Workflow, read_workflow
+from random_weights import WORKFLOW
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def classes() -> NodeClasses:
 
 
 def demo(**changes: dict[str, Any]) -> Workflow:
-    """The demo's workflow, inputs of some nodes changed."""
+    """The workflow on random weights, inputs of some nodes changed."""
     prompt = json.loads(WORKFLOW.read_text(encoding="utf-8"))
     for key, inputs in changes.items():
         prompt[key.removeprefix("n")]["inputs"] |= inputs
