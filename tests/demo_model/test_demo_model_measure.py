@@ -84,7 +84,7 @@ def test_places_and_sizes_are_those_of_the_shapes() -> None:
     for scene in scenes(60, 1):
         (shape,), (region,) = scene.shapes, measure(draw(scene)).regions
         assert region.x == pytest.approx(shape.x, abs=0.02)
-        assert region.y == pytest.approx(shape.y, abs=0.06)  # a triangle's centroid lies below its middle
+        assert region.y == pytest.approx(shape.y, abs=0.08)  # centroids lie above or below the middle
         left, top, right, bottom = region.box
         assert max(right - left, bottom - top) == pytest.approx(2 * shape.radius, rel=0.18)
         assert region.area == pytest.approx(float(mask_of(draw(scene)).mean()))

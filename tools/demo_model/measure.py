@@ -27,7 +27,7 @@ SIDE = 128
 CORE = 5  # side of the square of one colour that every shape has in it, and no blurred edge
 LEAST_CORE = 6  # pixels in the middle of such squares
 LEAST_AREA = 100  # pixels; the smallest shape that is drawn has 340
-LEAST_OVERLAP = 0.70  # with the template of a kind, below which a region is no shape at all
+LEAST_OVERLAP = 0.65  # with the template of a kind, below which a region is no shape at all
 GRID = 32  # side of the square that regions and templates are stretched to
 
 NAMES = tuple(COLOURS)
@@ -88,11 +88,12 @@ def measure(picture: Image.Image) -> Measured:
 
 
 def mask_of(picture: Image.Image) -> Mask:
-    """Where the shapes of a picture are [H, W]; 128 pixels square for square pictures of a multiple of that."""
-    _, pieces = _read(picture)
+    """Where the shapes of a picture are, [128, 128] for square pictures of so many pixels or a multiple."""
     small = _to_size(picture)
-    nothing = np.zeros((small.height, small.width), dtype=np.bool_)
-    return np.logical_or.reduce([nothing, *(piece for _, piece in pieces)])
+    mask = np.zeros((small.height, small.width), dtype=np.bool_)
+    for _, piece in _read(picture)[1]:
+        mask |= piece
+    return mask
 
 
 def judge(scene: Scene, picture: Image.Image) -> Judgement:
@@ -156,7 +157,7 @@ def _to_size(picture: Image.Image) -> Image.Image:
 def _nearest(pixels: NDArray[np.float32], tones: NDArray[np.float32]) -> Labels:
     """Index of the nearest tone of every pixel [H, W]."""
     distance = np.square(tones).sum(1) - 2 * pixels @ tones.T
-    return distance.argmin(-1)
+    return np.asarray(distance.argmin(-1))
 
 
 def _background(labels: Labels) -> int:
@@ -226,7 +227,7 @@ def _kind(shape: Mask) -> tuple[str | None, float]:
 def _stretched(shape: Mask) -> NDArray[np.float32]:
     """A mask stretched to the square that kinds are compared in, 0 to 1."""
     picture = Image.fromarray(shape.astype(np.uint8) * 255).resize((GRID, GRID), Image.Resampling.BOX)
-    return np.asarray(picture, dtype=np.float32) / 255
+    return np.asarray(picture, dtype=np.float32) / np.float32(255)
 
 
 @cache
