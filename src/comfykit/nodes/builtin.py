@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from comfykit.engine.registry import Registry
 from comfykit.nodes import (
+    adjustments,
     animation,
     attention_experiments,
     batches,
@@ -12,6 +15,7 @@ from comfykit.nodes import (
     compositing,
     conditioning,
     conditioning_sdxl,
+    contact_sheet,
     controlnet,
     filters,
     gligen,
@@ -94,6 +98,8 @@ MODULES = (
     compositing,
     masks,
     filters,
+    adjustments,
+    contact_sheet,
     colors,
     scaling,
     image_folders,
@@ -112,8 +118,16 @@ MODULES = (
 )
 
 
+# Classes under names that belong to packs: class to pack. They are here because no core node does the same.
+OF_PACKS: Mapping[str, str] = {"Image Filter Adjustments": "WAS Node Suite"}
+
+
 def builtin_registry() -> Registry:
-    """A new registry with every built-in node class."""
+    """A new registry with every built-in node class.
+
+    What is added later replaces a class of the same name. So a pack that a user chose goes before our own of
+    `OF_PACKS`: it may be newer, and its pictures are the ones that its workflows were made with.
+    """
     registry = Registry()
     for module in MODULES:
         registry.add_module(module)
