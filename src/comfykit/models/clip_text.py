@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from comfykit.models.layers import Embedding
+
 Activation = Literal["quick_gelu", "gelu"]
 
 
@@ -98,8 +100,8 @@ class Embeddings(nn.Module):
 
     def __init__(self, config: ClipTextConfig) -> None:
         super().__init__()
-        self.token_embedding = nn.Embedding(config.vocabulary, config.width)
-        self.position_embedding = nn.Embedding(config.positions, config.width)
+        self.token_embedding = Embedding(config.vocabulary, config.width)
+        self.position_embedding = Embedding(config.positions, config.width)
 
 
 class Attention(nn.Module):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from comfykit.models.clip_text import Activation, Encoder, LayerNorm, Linear
+from comfykit.models.layers import Embedding
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Embeddings(nn.Module):
         super().__init__()
         self.class_embedding = nn.Parameter(torch.empty(config.width))
         self.patch_embedding = PatchConv(3, config.width, config.patch, config.patch, bias=False)
-        self.position_embedding = nn.Embedding(config.positions, config.width)
+        self.position_embedding = Embedding(config.positions, config.width)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, size, size] -> [B, 1 + patches, width]."""

@@ -26,6 +26,19 @@ def timestep_embedding(timesteps: Tensor, width: int, max_period: float = 10000.
     return F.pad(embedding, (0, width - 2 * half))
 
 
+class Embedding(nn.Embedding):
+    """A table of vectors that is not filled where it has no memory, on the meta device.
+
+    There PyTorch would decompose the filling in Python, and import its compiler to do so: 0.7 s of every
+    start, for nothing.
+    """
+
+    def reset_parameters(self) -> None:
+        """Fill the table, as a network that is to be trained needs it."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
 class Upsample(nn.Module):
     """Nearest-neighbour enlargement, then a 3x3 convolution: [B, C, h, w] -> [B, C, *size].
 
