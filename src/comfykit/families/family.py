@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
+from comfykit.families.looks import UNKNOWN, Look
 from comfykit.models.unet import UNetConfig
 from comfykit.sampling.noise_levels import NoiseLevels
 from comfykit.sampling.parametrization import Parametrization
@@ -20,13 +21,14 @@ class LatentFormat:
     """How the latents of a VAE are brought to about unit variance for the diffusion model.
 
     `scale` is 1 / standard deviation, `shift` the mean, one for all channels or one for each; `cell` is the
-    side of the square of pixels that one place stands for.
+    side of the square of pixels that one place stands for; `look` is how to show them without the VAE.
     """
 
     channels: int
     scale: float | tuple[float, ...]
     shift: float | tuple[float, ...] = 0.0
     cell: int = 8
+    look: Look = UNKNOWN
 
     def to_model(self, latent: Tensor) -> Tensor:
         """From the VAE's scale to the model's."""

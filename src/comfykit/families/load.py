@@ -11,6 +11,7 @@ import torch
 from comfykit.errors import ModelFileError
 from comfykit.families.components import Autoencoder, DiffusionModel, TextEncoder
 from comfykit.families.family import Family, TextEncoders
+from comfykit.families.looks import own_look
 from comfykit.families.sd15 import SD15
 from comfykit.families.sd21 import SD21
 from comfykit.families.sd21_unclip import SD21_UNCLIP
@@ -114,8 +115,15 @@ def _diffusion_model(
             for name, tensor in tensors.items()
         }
     network = build(lambda: UNet(unet.config), tensors, what=f"the U-Net of {file.path.name}")
-    as_in_file = family.variant(family, file.tensors, unet)
+    as_in_file = _with_own_look(family.variant(family, file.tensors, unet), file)
     return DiffusionModel(network, as_in_file, as_in_file.levels(), as_in_file.parametrization)
+
+
+def _with_own_look(family: Family, file: WeightsFile) -> Family:
+    """The family, whose latents look as the file says where it has latents of its own."""
+    form = family.latent_format
+    look = own_look(file.metadata, form.channels)
+    return family if look is None else replace(family, latent_format=replace(form, look=look))
 
 
 def _unknown_family(path: Path, found: Detected) -> ModelFileError:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from comfykit.errors import ModelFileError
 from comfykit.families.components import Autoencoder, DiffusionModel, TextEncoder
+from comfykit.families.looks import in_metadata
 from comfykit.memory import Residency
 from comfykit.sampling.parametrization import VPrediction
 from comfykit.text.open_clip import to_open_clip
@@ -90,7 +91,7 @@ def in_transformers(name: str) -> str:
 def model_spec(model: DiffusionModel, title: str) -> dict[str, str]:
     """What a file says of a model in its header, as Stability AI's ModelSpec 1.0.1 asks for.
 
-    https://github.com/Stability-AI/ModelSpec
+    https://github.com/Stability-AI/ModelSpec. How latents of its own kind are previewed is said as well.
     """
     velocity = isinstance(model.parametrization, VPrediction)
     architecture, resolution = _architecture(model, velocity=velocity)
@@ -103,6 +104,7 @@ def model_spec(model: DiffusionModel, title: str) -> dict[str, str]:
         "modelspec.date": datetime.now(UTC).isoformat(timespec="seconds"),
         "modelspec.resolution": f"{resolution}x{resolution}",
         "modelspec.prediction_type": "v" if velocity else "epsilon",
+        **in_metadata(model.family.latent_format.look),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from comfykit.families import looks
 from comfykit.families.concat import concat_inputs
 from comfykit.families.family import Family, LatentFormat, Tensors
 from comfykit.families.text_encoders import clip_l, only_part
@@ -20,7 +21,7 @@ def text_encoder(tensors: Tensors, parts: tuple[TextPart, ...]) -> ClipEncoders:
 SD15 = Family(
     name="sd15",
     title="Stable Diffusion 1.x",
-    latent_format=LatentFormat(channels=4, scale=0.18215),
+    latent_format=LatentFormat(channels=4, scale=0.18215, look=looks.SD),
     parametrization=EpsPrediction(),
     levels=scaled_linear_levels,
     text=text_encoder,

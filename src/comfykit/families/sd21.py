@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from comfykit.families import looks
 from comfykit.families.concat import concat_inputs
 from comfykit.families.family import Family, LatentFormat, Tensors
 from comfykit.families.text_encoders import only_part, open_clip
@@ -37,7 +38,7 @@ def variant(family: Family, tensors: Tensors, unet: UNetPart) -> Family:
 SD21 = Family(
     name="sd21",
     title="Stable Diffusion 2.x",
-    latent_format=LatentFormat(channels=4, scale=0.18215),
+    latent_format=LatentFormat(channels=4, scale=0.18215, look=looks.SD),
     parametrization=EpsPrediction(),
     levels=scaled_linear_levels,
     text=text_encoder,

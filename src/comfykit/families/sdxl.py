@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from comfykit.errors import ModelFileError, UsageError
+from comfykit.families import looks
 from comfykit.families.concat import concat_inputs
 from comfykit.families.family import Family, LatentFormat, Scene, Tensors, no_variants
 from comfykit.families.text_encoders import clip_l, only_part, open_clip
@@ -125,6 +126,7 @@ def _playground(family: Family, mean: Tensor, deviation: Tensor) -> Family:
             channels=family.latent_format.channels,
             scale=tuple((edm.sigma_data / deviation.double().flatten()).tolist()),
             shift=tuple(mean.double().flatten().tolist()),
+            look=looks.PLAYGROUND,
         ),
         parametrization=edm,
         levels=partial(ContinuousNoiseLevels, *PLAYGROUND_SIGMAS),
@@ -165,7 +167,7 @@ def _size(tensors: Tensors, part: TextPart) -> tuple[int, int]:
 SDXL = Family(
     name="sdxl",
     title="SDXL",
-    latent_format=LatentFormat(channels=4, scale=0.13025),
+    latent_format=LatentFormat(channels=4, scale=0.13025, look=looks.SDXL),
     parametrization=EpsPrediction(),
     levels=scaled_linear_levels,
     text=text_encoders,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from comfykit.engine.define import boolean, combo, node, number
 from comfykit.errors import UsageError
+from comfykit.families import looks
 from comfykit.families.family import LatentFormat
 from comfykit.nodes.types import Model
 from comfykit.sampling.continuous_levels import (
@@ -51,7 +52,10 @@ CONTINUOUS: Mapping[str, Parametrization] = MappingProxyType(
 PLAYGROUND_MEAN = (-1.6574000120162964, 1.8860000371932983, -1.3830000162124634, 2.515500068664551)
 PLAYGROUND_STD = (8.49269962310791, 5.902200222015381, 6.549799919128418, 5.229899883270264)
 PLAYGROUND_LATENTS = LatentFormat(
-    channels=4, scale=tuple(0.5 / std for std in PLAYGROUND_STD), shift=PLAYGROUND_MEAN
+    channels=4,
+    scale=tuple(0.5 / std for std in PLAYGROUND_STD),
+    shift=PLAYGROUND_MEAN,
+    look=looks.PLAYGROUND,
 )
 """Playground v2.5 was trained on latents that are normalised for each channel, to a deviation of 0.5."""
 
