@@ -57,6 +57,7 @@ def test_the_home_is_found_by_flag_then_environment_then_upward(cwd: Path, tmp_p
     [
         ("device", "cpu", "cuda", '"cpu"', "auto"),
         ("precision", "fp32", "fp16", '"bf16"', "auto"),
+        ("preview_method", "taesd", "auto", '"latent2rgb"', "none"),
         ("jobs", 1, "2", "3", 4),
     ],
 )

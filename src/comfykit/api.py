@@ -162,6 +162,7 @@ class Engine:
         input_dir: str | Path | None = None,
         device: str | None = None,
         precision: str | None = None,
+        preview_method: str | None = None,
         nodes: Iterable[Callable[..., Any] | NodeClass] = (),
         reporter: Reporter = silent,
     ) -> None:
@@ -172,6 +173,7 @@ class Engine:
                 "input_dir": input_dir,
                 "device": device,
                 "precision": precision,
+                "preview_method": preview_method,
             }
         )
         registry = builtin_registry()
@@ -231,6 +233,7 @@ def run(
     input_dir: str | Path | None = None,
     device: str | None = None,
     precision: str | None = None,
+    preview_method: str | None = None,
     nodes: Iterable[Callable[..., Any] | NodeClass] = (),
     reporter: Reporter = silent,
 ) -> Result:
@@ -241,6 +244,7 @@ def run(
         input_dir=input_dir,
         device=device,
         precision=precision,
+        preview_method=preview_method,
         nodes=nodes,
         reporter=reporter,
     )

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,18 @@ class NodeProgress(Event):
     value: int
     total: int
     label: str = "step"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePreview(Event):
+    """What a node has so far, a few times a second; only where settings ask for previews.
+
+    `picture` makes the picture, no side longer than the pixels it is given, and costs nothing until it is
+    called. Call it while the event is handled: the latent that it shows stays in memory with it.
+    """
+
+    node: str
+    picture: Callable[[int], Image]
 
 
 @dataclass(frozen=True, slots=True)

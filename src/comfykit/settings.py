@@ -7,6 +7,7 @@
 | output_dir | `--output-dir` | `COMFYKIT_OUTPUT_DIR`  | `output_dir`  | `output` of home   |
 | device     | `--device`     | `COMFYKIT_DEVICE`      | `device`      | `auto`             |
 | precision  | `--precision`  | `COMFYKIT_PRECISION`   | `precision`   | `auto`             |
+| preview_method | `--preview-method` | `COMFYKIT_PREVIEW_METHOD` | `preview_method` | `none` |
 | jobs       | `--jobs`       | `COMFYKIT_JOBS`        | `jobs`        | 4                  |
 
 Relative paths in `comfykit.toml` are relative to that file, all others to the working directory.
@@ -27,8 +28,10 @@ FILE_NAME = "comfykit.toml"
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
+PREVIEW_METHODS = ("auto", "taesd", "latent2rgb", "none")
+
 _PATHS = ("input_dir", "output_dir")
-_KEYS = (*_PATHS, "device", "precision", "jobs")
+_KEYS = (*_PATHS, "device", "precision", "preview_method", "jobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Settings:
     temp_dir: Path
     device: str = "auto"
     precision: str = "auto"
+    preview_method: str = "none"
     jobs: int = 4
 
 
@@ -82,6 +86,7 @@ def resolve(
         temp_dir=root / "temp",
         device=_one_of("device", DEVICES, *pick("device", "auto")),
         precision=_one_of("precision", PRECISIONS, *pick("precision", "auto")),
+        preview_method=_one_of("preview_method", PREVIEW_METHODS, *pick("preview_method", "none")),
         jobs=_positive("jobs", *pick("jobs", 4)),
     )
 

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from comfykit.errors import ModelFileError
 from comfykit.families.components import Autoencoder
-from comfykit.models.taesd import TAESD, TAESDConfig
+from comfykit.models.taesd import TAESD, TAESDConfig, tiny_decoder
 from comfykit.weights.load import build
 from comfykit.weights.read import open_weights
 
 # The first and the last layer of an encoder, whose shapes tell the widths.
 _FIRST, _LAST = "0.weight", "14.weight"
+_FIRST_OF_DECODER = "1.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,23 @@ def load_tiny_vae(encoder: Path, decoder: Path, scale: float) -> Autoencoder:
     config = TAESDConfig(down[_FIRST].shape[0], down[_LAST].shape[0], scale)
     tensors = _below("encoder.", down) | _below("decoder.", up)
     return Autoencoder(build(lambda: TAESD(config), tensors, what=f"{encoder.name} with {decoder.name}"))
+
+
+def load_tiny_decoder(path: Path) -> tuple[nn.Sequential, int]:
+    """Open the decoder alone, for latents in the model's scale, and say how many channels those have.
+
+    Raises `ModelFileError` where the file holds something else.
+    """
+    tensors = open_weights(path).tensors
+    first = tensors.get(_FIRST_OF_DECODER)
+    if first is None or first.ndim != 4:
+        raise ModelFileError(
+            f"{path} holds no decoder of a tiny VAE",
+            hint="take taesd_decoder or taesdxl_decoder of madebyollin, or delete the file",
+            path=str(path),
+        )
+    width, channels = first.shape[:2]
+    return build(lambda: tiny_decoder(width, channels), tensors, what=path.name), channels
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -58,7 +58,7 @@ class TAESD(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = _encoder(config.width, config.latent_channels)
-        self.decoder = _decoder(config.width, config.latent_channels)
+        self.decoder = tiny_decoder(config.width, config.latent_channels)
 
     def to_latent(self, pixels: Tensor) -> Tensor:
         """Latents of pictures whose sides are multiples of 8; in the type of `pixels`."""
@@ -82,7 +82,8 @@ def _encoder(width: int, latent_channels: int) -> nn.Sequential:
     return nn.Sequential(*layers, _conv(width, latent_channels))
 
 
-def _decoder(width: int, latent_channels: int) -> nn.Sequential:
+def tiny_decoder(width: int, latent_channels: int) -> nn.Sequential:
+    """Latents [B, latent_channels, h, w] in the model's scale to pictures [B, 3, 8h, 8w], about [0, 1]."""
     layers: list[nn.Module] = [SoftClamp(), _conv(latent_channels, width), nn.ReLU()]
     for _ in range(3):
         layers += [Block(width), Block(width), Block(width), nn.Upsample(scale_factor=2)]

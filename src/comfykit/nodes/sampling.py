@@ -9,6 +9,7 @@ from torch import Tensor
 from comfykit.engine.define import boolean, combo, integer, node, number
 from comfykit.families.guiders import CFGGuider, Guider, fit_channels, sample
 from comfykit.nodes.context import NodeContext
+from comfykit.nodes.step_previews import StepPreviews
 from comfykit.nodes.types import (
     Conditioning,
     Context,
@@ -147,8 +148,11 @@ def sample_latent(
         "samples": fit_channels(latent["samples"], guider.model.family.latent_format.channels),
     }
 
+    previews = StepPreviews(context, guider.model)
+
     def on_step(info: StepInfo) -> None:
         context.progress(info.step + 1, info.total)
+        previews(info)
 
     found = sample(
         guider,
