@@ -1,49 +1,104 @@
-"""`comfykit demo`: the whole path from a checkpoint to a picture, without a network."""
+"""`comfykit demo`: a picture from words, without a network, with the model that comes with the package."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from comfykit.cli.errors import FAILED, exit_code
 from comfykit.cli.interrupts import Interrupts
 from comfykit.cli.options import JsonOption
 from comfykit.cli.output import Output
+from comfykit.events import Event, Warned
+
+if TYPE_CHECKING:
+    from comfykit.services.demo import DemoPicture
+
+MOST_WORDS_NAMED = 8
+_NEXT = """
+To go on:
+  comfykit demo "a small green star in the top left corner on a striped purple background"
+  comfykit run {file} --set "Positive.text=a pink heart on a gray background"
+  comfykit install-models manifests/sd15.txt    # Stable Diffusion 1.5, which knows more than shapes"""
 
 
 def command(
-    home: Annotated[
-        Path, typer.Option("--home", help="A folder for the demo's own files.", show_default=True)
-    ] = Path("comfykit-demo"),
-    seed: Annotated[int | None, typer.Option(help="Another seed, another noise.")] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Argument(
+            help="What to draw: one or two shapes, their colours, sizes and places.",
+            show_default="two shapes side by side",
+        ),
+    ] = None,
+    negative: Annotated[str | None, typer.Option(help="What not to draw.", show_default="nothing")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Another seed, another picture; one seed, one picture.", show_default="the workflow's"
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the sampler.", show_default="20")] = None,
+    cfg: Annotated[
+        float | None, typer.Option(help="How closely the prompt is followed.", show_default="5")
+    ] = None,
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="The PNG to write.",
+            show_default="comfykit-demo.png, or the next free number",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE where it is there already.")] = False,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a picture with a tiny model of random weights, to see that everything works.
+    """Draw shapes with a tiny model that comes with comfykit.
 
-    The model was never trained, so the picture is noise; a real one needs a real checkpoint.
+    The model knows circles, squares, triangles, stars, rings, crosses and hearts in eleven colours, on
+    backgrounds that may be striped, checkered or dotted; what it does not know it leaves out. Needs no
+    network and no home. The picture carries its workflow, as those of `comfykit run` do.
     """
     from comfykit.cli.run_report import RunReport
-    from comfykit.settings import resolve
-    from comfykit.workflow.override import override
+    from comfykit.services.demo import Choices, choose_place, demo_settings, demo_workflow, make_picture
 
     output = Output(as_json=as_json)
-    settings = resolve({"home": home})
+    workflow = demo_workflow(Choices(prompt, negative, seed, steps, cfg))
+    place = choose_place(target, replacing=force)
+    settings = demo_settings(place, device)
     with RunReport(output, settings) as report, Interrupts() as interrupts:
         report.begin("demo")
         report.preparing()
-        from comfykit.services.demo import demo_workflow, ensure_checkpoint
-        from comfykit.services.run import Runner
 
-        ensure_checkpoint(settings)
-        result = Runner(settings, report).run(override(demo_workflow(), (), seed), interrupts.requested)
-        report.ended(result)
-    output.say(
-        "The model has random weights, so the picture is noise. For real pictures, fetch a checkpoint:\n"
-        "  comfykit install-models manifests/sd15.txt"
+        def tell(event: Event) -> None:
+            # With --json one object says it all.
+            if not as_json or isinstance(event, Warned):
+                report(event)
+
+        picture = make_picture(workflow, place, settings, tell, interrupts.requested)
+    _say(output, picture)
+
+
+def _say(output: Output, picture: DemoPicture) -> None:
+    output.say(f'"{picture.prompt}", seed {picture.seed}: {picture.steps} steps, {picture.seconds:.1f} s')
+    if picture.unknown:
+        named = ", ".join(picture.unknown[:MOST_WORDS_NAMED])
+        more = len(picture.unknown) - MOST_WORDS_NAMED
+        named += f" and {more} more" if more > 0 else ""
+        output.say(f"the demo model knows shapes and colours; it does not know: {named}")
+    if not output.as_json:
+        output.say(_NEXT.format(file=shlex.quote(str(picture.path))))
+    output.record(
+        event="done",
+        status="success",
+        path=picture.path,
+        prompt=picture.prompt,
+        seed=picture.seed,
+        steps=picture.steps,
+        seconds=round(picture.seconds, 3),
+        unknown_words=picture.unknown,
     )
-    if result.error is not None:
-        raise typer.Exit(exit_code(result.error))
-    if not result.succeeded:
-        raise typer.Exit(FAILED)

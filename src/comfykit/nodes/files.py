@@ -88,15 +88,15 @@ def save_new(
     partial = folder / f".{stem}-{secrets.token_hex(6)}.part"
     try:
         write(partial)
-        while not _claim(partial, folder / (name := f"{stem}_{counter:05}_{suffix}")):
+        while not claim(partial, folder / (name := f"{stem}_{counter:05}_{suffix}")):
             counter += 1
         return name, counter
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _claim(partial: Path, final: Path) -> bool:
-    """Give the partial file its name unless the name is taken."""
+def claim(partial: Path, final: Path) -> bool:
+    """Give a complete file its final name, unless that is taken; where it stays under its own too."""
     try:
         os.link(partial, final)  # not a rename, which would replace
     except FileExistsError:
