@@ -7,7 +7,9 @@ import pytest
 from comfykit.engine.schema import Missing
 from comfykit.errors import UsageError
 from comfykit.nodes.builtin import builtin_registry
+from comfykit.services.environment import HomeEnvironment
 from comfykit.services.nodes import all_classes, find_class, input_rows, object_info, outputs_line
+from comfykit.settings import resolve
 
 
 class OneFile:
@@ -58,3 +60,15 @@ def test_object_info_has_the_form_of_comfyui(shared: Path) -> None:
 def test_files_of_the_machine_are_choices() -> None:
     info = object_info(find_class("CheckpointLoaderSimple"), OneFile())
     assert info["input"]["required"]["ckpt_name"][0] == ["one.safetensors"]
+
+
+def test_models_of_the_package_are_among_the_choices(tmp_path: Path) -> None:
+    (tmp_path / "models" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "models" / "checkpoints" / "mine.ckpt").touch()
+    environment = HomeEnvironment(resolve({"home": tmp_path}, environment={}))
+    info = object_info(find_class("CheckpointLoaderSimple"), environment)
+    names, *_ = info["input"]["required"]["ckpt_name"]
+    assert names == ["demo.safetensors", "mine.ckpt"]
+    problem = environment.missing("models/checkpoints", "dmo.safetensors")
+    assert str(tmp_path / "models" / "checkpoints") in problem.message
+    assert "demo.safetensors" in (problem.hint or "")
