@@ -79,7 +79,17 @@ def ui_text(path: Path, registry: Registry) -> str:
     groups = json.loads((path.parent / GROUPS).read_text(encoding="utf-8"))
     prompt = json.loads(path.read_text(encoding="utf-8"))
     form = ui_form(prompt, registry, groups.get(path.name.removesuffix(API_FORM), {}))
-    return json.dumps(form, indent=1, ensure_ascii=False) + "\n"
+    return _in_lines(form)
+
+
+def _in_lines(form: Mapping[str, Any]) -> str:
+    """JSON with a line for each node, link and group, so that changes to them are told apart."""
+    parts = []
+    for name, value in form.items():
+        items = [json.dumps(item, ensure_ascii=False) for item in value] if isinstance(value, list) else []
+        said = "[\n    " + ",\n    ".join(items) + "\n  ]" if items else json.dumps(value)
+        parts.append(f"  {json.dumps(name)}: {said}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def ui_form(prompt: Prompt, registry: Registry, groups: Groups) -> dict[str, Any]:
