@@ -150,7 +150,7 @@ def _read(picture: Image.Image) -> tuple[str, list[tuple[str, Mask]]]:
 
 def _to_size(picture: Image.Image) -> Image.Image:
     """A picture in about the size that thresholds are meant for."""
-    factor = round((picture.width * picture.height) ** 0.5 / SIDE)
+    factor = int((picture.width * picture.height) ** 0.5 / SIDE)
     return picture.reduce(factor) if factor > 1 else picture
 
 
