@@ -22,7 +22,7 @@ from inversion import train_night
 from low_rank import train_outlines
 from preview import latent_to_rgb, train_preview
 from upscaler import train_upscaler
-from vae import reconstruction_error, train_autoencoder
+from vae import reconstruction_error, refine_decoder, train_autoencoder
 
 T = TypeVar("T")
 
@@ -36,10 +36,12 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
 
+    compiled = arguments.compile
     vae = _timed("vae", lambda: train_autoencoder(work, seed, device))
-    print(f"vae: {reconstruction_error(vae, device, seed):.1f} dB on scenes it has not seen")
+    network, words = _timed("diffusion", lambda: train_diffusion(vae, work, seed, device, compiled=compiled))
+    _timed("decoder", lambda: refine_decoder(vae, work, seed, device, compiled=compiled))
+    print(f"autoencoder: {reconstruction_error(vae, device, seed):.1f} dB on scenes that it has not seen")
     colours = latent_to_rgb(vae, seed, device)
-    network, words = _timed("diffusion", lambda: train_diffusion(vae, work, seed, device))
     links = {"comfykit.preview": PREVIEW, "comfykit.latent_rgb": colours}
     save_checkpoint(out / "checkpoints" / "demo.safetensors", vae, network, words, seed, **links)
 
@@ -71,6 +73,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=0, help="of the CPU; as many as it has, if not given")
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="use torch.compile for the longest parts, which needs a C++ compiler",
+    )
     return parser.parse_args()
 
 

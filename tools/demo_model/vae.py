@@ -19,6 +19,7 @@ PLAN = Plan(steps=4500, rate=2e-3)
 CROPS, CROP = 16, 64  # pictures of a step, and their side
 WHOLE_FROM = 4000  # the step from which whole pictures are seen
 WHOLE = 8
+DECODER_PLAN = Plan(steps=3000, rate=1e-3, warmup=50, average=0.998)
 KL_WEIGHT = 1e-4  # of the divergence per number of a latent, against the squared error per channel of a pixel
 MEASURED = 512  # pictures that the latents' mean and deviation are measured on
 
@@ -29,7 +30,7 @@ def train_autoencoder(folder: Path, seed: int, device: torch.device) -> Autoenco
     network = autoencoder().to(device)
 
     def loss_of(chances: Draw) -> Tensor:
-        pixels = _pictures(chances).to(device)
+        pixels = _pictures(chances, whole=chances.step >= WHOLE_FROM).to(device)
         with half_precision(device):
             mean, logvar = network.encode(pixels)
             noise = chances.normal(*mean.shape).to(device)
@@ -43,9 +44,30 @@ def train_autoencoder(folder: Path, seed: int, device: torch.device) -> Autoenco
     return network.eval().requires_grad_(False)
 
 
-def _pictures(chances: Draw) -> Tensor:
+def refine_decoder(
+    network: AutoencoderKL, folder: Path, seed: int, device: torch.device, *, compiled: bool
+) -> None:
+    """Train the decoder alone for longer: latents, and so what was trained on them, stay as they are.
+
+    So did the second decoders that were published for SD 1.x (https://huggingface.co/stabilityai/sd-vae-ft-mse).
+    """
+    network.decoder.requires_grad_(True)
+    decode = torch.compile(network.decode) if compiled else network.decode
+
+    def loss_of(chances: Draw) -> Tensor:
+        pixels = _pictures(chances, whole=True).to(device)
+        with half_precision(device):
+            with torch.no_grad():
+                latents = network.to_latent(pixels)
+            decoded = decode(latents)
+        return F.l1_loss(decoded.float(), pixels) + F.mse_loss(decoded.float(), pixels)
+
+    train("decoder", network, DECODER_PLAN, loss_of, folder, seed)
+    network.requires_grad_(False)
+
+
+def _pictures(chances: Draw, *, whole: bool) -> Tensor:
     """Whole pictures, or pieces of pictures, which cost less."""
-    whole = chances.step >= WHOLE_FROM
     random = chances.random
     pictures = []
     for _ in range(WHOLE if whole else CROPS):
