@@ -29,6 +29,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], *, title: str, seed: int, **
     partial = path.with_suffix(".part")
     halves = {name: tensor.detach().half().contiguous().cpu() for name, tensor in tensors.items()}
     save_file(halves, partial, metadata)
+    partial.chmod(0o644)
     partial.replace(path)
 
 

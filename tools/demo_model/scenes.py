@@ -78,7 +78,7 @@ class Shape:
 class Scene:
     """Up to two shapes on a background; `relation` is that of the first to the second.
 
-    `position` is one of `POSITIONS` for a single shape, None where it lies anywhere.
+    None where they lie anywhere. `position` is one of `POSITIONS` for a single shape, likewise.
     """
 
     shapes: tuple[Shape, ...]
@@ -173,7 +173,7 @@ def caption(scene: Scene, random: Random) -> str:
         if scene.position is not None and (scene.position != "in the center" or random.random() < 0.3):
             text += f" {scene.position}"
     else:
-        text = _joined(words, scene.relation or "beside", random)
+        text = _joined(words, scene.relation, random)
     if random.random() < 0.12:
         return text
     return f"{text}, {background}" if random.random() < 0.1 else f"{text} on {background}"
@@ -185,7 +185,7 @@ def full_caption(scene: Scene) -> str:
     for shape in scene.shapes:
         size = "" if shape.size == "medium" else f"{shape.size} "
         parts.append(_with_article(f"{size}{shape.colour} {shape.kind}"))
-    text = f" {scene.relation} ".join(parts)
+    text = f" {scene.relation or 'and'} ".join(parts)
     if scene.position not in (None, "in the center"):
         text += f" {scene.position}"
     background = _background_words(scene)
@@ -209,9 +209,9 @@ def _background_words(scene: Scene) -> str:
     return _with_article(f"{pattern}{scene.background} background")
 
 
-def _joined(words: list[str], relation: str, random: Random) -> str:
+def _joined(words: list[str], relation: str | None, random: Random) -> str:
     first, second = words
-    if random.random() < 0.06:
+    if relation is None or random.random() < 0.06:
         return f"{first} and {second}"
     if random.random() < 0.25:  # the same, seen from the other side
         first, second, relation = second, first, OPPOSITES[relation]
