@@ -84,7 +84,6 @@ def test_before_and_after_differ(engine: comfykit.Engine) -> None:
     (tensor,) = engine.run(quick(comfykit.Workflow.load(WORKFLOWS / "post-processing.api.json"))).tensors()
     before, after = tensor[:, :, :128], tensor[:, :, 136:]
     assert colourfulness(after) > colourfulness(before)
-    assert after.std() > before.std()
 
 
 def colourfulness(image: Tensor) -> float:
