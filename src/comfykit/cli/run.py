@@ -11,7 +11,14 @@ import typer
 
 from comfykit.cli.errors import FAILED, OK, exit_code
 from comfykit.cli.interrupts import Interrupts
-from comfykit.cli.options import HomeOption, JsonOption
+from comfykit.cli.options import (
+    HomeOption,
+    JsonOption,
+    PreviewMethodOption,
+    PreviewOption,
+    ShowOption,
+    chosen_preview,
+)
 from comfykit.cli.output import Output
 from comfykit.errors import Interrupted, UsageError, WorkflowError
 
@@ -57,6 +64,9 @@ def command(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Go on with the next workflow when one fails.")
     ] = False,
+    show: ShowOption = True,
+    preview: PreviewOption = False,
+    preview_method: PreviewMethodOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run workflows in one process, sharing loaded models and results.
@@ -75,9 +85,10 @@ def command(
             "input_dir": input_dir,
             "device": device,
             "precision": precision,
+            "preview_method": chosen_preview(preview, preview_method),
         }
     )
-    with RunReport(Output(as_json=as_json), settings) as report, Interrupts() as interrupts:
+    with RunReport(Output(as_json=as_json), settings, show=show) as report, Interrupts() as interrupts:
         batch = _Batch(settings, report, assignments or (), seed)
         code = batch.run(workflows, interrupts.requested, keep_going=keep_going)
     if code:

@@ -1,4 +1,4 @@
-"""What `comfykit run` says while it works: a bar and sentences on stderr, files or events on stdout."""
+"""What `comfykit run` says while it works: a bar, pictures and sentences on stderr, files on stdout."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from comfykit.events import (
     Event,
     NodeBlocked,
     NodeEnded,
+    NodePreview,
     NodeProgress,
     NodeStarted,
     OutputSaved,
@@ -23,8 +24,8 @@ from comfykit.events import (
 )
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
+    from comfykit.cli.live import LiveBar
+    from comfykit.cli.pictures.gallery import Gallery
     from comfykit.services.run import File, RunResult
     from comfykit.settings import Settings
 
@@ -32,16 +33,19 @@ if TYPE_CHECKING:
 class RunReport:
     """A `Reporter` of the runs of one call.
 
-    On a terminal one line shows the node at work, its steps and their speed. Elsewhere each node that
-    took steps gets a line when it ends.
+    On a terminal one line shows the node at work, its steps and their speed, above it previews where
+    settings ask for them; and with `show` pictures appear as they are saved. Elsewhere each node that took
+    steps gets a line when it ends.
     """
 
-    def __init__(self, output: Output, settings: Settings) -> None:
+    def __init__(self, output: Output, settings: Settings, *, show: bool = True) -> None:
         self._output = output
+        self._shows = show
+        self._previews = settings.preview_method != "none"
         self._places = {"output": settings.output_dir, "input": settings.input_dir, "temp": settings.temp_dir}
         self._workflow = ""
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        self._bar: LiveBar | None = None
+        self._gallery: Gallery | None = None
         self._steps: tuple[float, int, NodeProgress] | None = (
             None  # when the first ended, its number, the last
         )
@@ -49,6 +53,7 @@ class RunReport:
             RunStarted: self._run_started,
             NodeStarted: self._node_started,
             NodeProgress: self._node_progress,
+            NodePreview: self._node_preview,
             NodeEnded: self._node_ended,
             NodeBlocked: self._node_blocked,
             OutputSaved: self._output_saved,
@@ -56,19 +61,15 @@ class RunReport:
         }
 
     def __enter__(self) -> RunReport:
+        if self._output.as_json:
+            return self
+        if self._shows or self._previews:
+            self._gallery = _gallery(self._output)
         console = self._output.console(stderr=True)
-        if console.is_terminal and not self._output.as_json:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        if console.is_terminal:
+            from comfykit.cli.live import LiveBar
 
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[speed]}"),
-                TimeElapsedColumn(),
-                console=console,
-                transient=True,
-            )
+            self._bar = LiveBar(console)
             self._bar.start()
         return self
 
@@ -154,8 +155,12 @@ class RunReport:
         self._output.record(
             event="progress", node=event.node, value=event.value, total=event.total, label=event.label
         )
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=event.value, total=event.total, speed=speed)
+        if self._bar is not None:
+            self._bar.advance(event.value, event.total, speed)
+
+    def _node_preview(self, event: NodePreview) -> None:
+        if self._previews and self._bar is not None and self._gallery is not None and self._gallery.live:
+            self._bar.preview(self._gallery.preview(event.picture))
 
     def _node_ended(self, event: NodeEnded) -> None:
         status = "cached" if event.cached else "finished"
@@ -175,21 +180,36 @@ class RunReport:
 
         files = files_of(event.ui)
         self._output.record(event="output", node=event.node, class_type=event.class_type, files=files)
-        for file in files:
-            folder = self._places.get(str(file.get("type")), Path())
-            self._output.line(str(folder / str(file.get("subfolder", "")) / str(file["filename"])))
+        paths = [self._path(file) for file in files]
+        for path in paths:
+            self._output.line(str(path))
+        if self._shows and self._gallery is not None:
+            self._gallery.show(paths)
+
+    def _path(self, file: File) -> Path:
+        folder = self._places.get(str(file.get("type")), Path())
+        return folder / str(file.get("subfolder", "")) / str(file["filename"])
 
     def _show(self, description: str) -> None:
         """Put a new description on the line of a terminal."""
-        if self._bar is None:
-            return
-        self._clear()
-        self._task = self._bar.add_task(description, total=None, speed="")
+        if self._bar is not None:
+            self._bar.show(description)
 
     def _clear(self) -> None:
-        if self._bar is not None and self._task is not None:
-            self._bar.remove_task(self._task)
-            self._task = None
+        if self._bar is not None:
+            self._bar.clear()
+
+
+def _gallery(output: Output) -> Gallery | None:
+    """Where pictures are shown: on stderr, or on stdout where that alone is a terminal."""
+    consoles = (output.console(stderr=stderr) for stderr in (True, False))
+    console = next((console for console in consoles if console.is_terminal), None)
+    if console is None:
+        return None
+    from comfykit.cli.pictures.gallery import Gallery
+    from comfykit.cli.pictures.terminal import detect
+
+    return Gallery(console, detect(console))
 
 
 def _name(event: NodeStarted | NodeEnded | NodeBlocked) -> str:
