@@ -78,3 +78,16 @@ def test_no_picture_for_who_wants_none(random_home: Path, workflow: Path, option
     seen = run(workflow, random_home, option)
     assert b"demo_00001_.png" in seen.screen
     assert "▀" not in seen.screen.decode()
+
+
+def test_the_demo_shows_what_it_makes(tmp_path: Path) -> None:
+    path = tmp_path / "demo.png"
+    arguments = ["demo", "--steps", "2", "--preview", "-o", str(path)]
+    seen = run_in_terminal(PROGRAM, arguments, environment={"COMFYKIT_TERMINAL": "blocks"}, columns=200)
+    assert seen.code == 0, seen.screen
+    during, name, after = seen.screen.decode().partition(str(path))
+    assert "▀" in during
+    assert name
+    saved = opened(path)
+    assert saved is not None
+    assert blocks_in(after)[: BOX[1]] == pixels(saved, BOX)

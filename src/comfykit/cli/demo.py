@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from comfykit.cli.interrupts import Interrupts
-from comfykit.cli.options import JsonOption
+from comfykit.cli.options import JsonOption, PreviewOption, ShowOption, chosen_preview
 from comfykit.cli.output import Output
 from comfykit.events import Event, Warned
 
@@ -55,6 +56,8 @@ def command(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE where it is there already.")] = False,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model runs.")] = "cpu",
+    show: ShowOption = True,
+    preview: PreviewOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Draw shapes with a tiny model that comes with comfykit.
@@ -69,8 +72,8 @@ def command(
     output = Output(as_json=as_json)
     workflow = demo_workflow(Choices(prompt, negative, seed, steps, cfg))
     place = choose_place(target, replacing=force)
-    settings = demo_settings(place, device)
-    with RunReport(output, settings) as report, Interrupts() as interrupts:
+    settings = replace(demo_settings(place, device), preview_method=chosen_preview(preview=preview) or "none")
+    with RunReport(output, settings, show=show) as report, Interrupts() as interrupts:
         report.begin("demo")
         report.preparing()
 

@@ -20,7 +20,7 @@ ShowOption: TypeAlias = Annotated[
     bool, typer.Option("--show/--no-show", help="Show pictures in the terminal as they are saved.")
 ]
 PreviewOption: TypeAlias = Annotated[
-    bool, typer.Option("--preview", help="Show in the terminal what is being made, as --preview-method auto.")
+    bool, typer.Option("--preview", help="Show in the terminal what is being made.")
 ]
 PreviewMethodOption: TypeAlias = Annotated[
     str | None,
@@ -32,8 +32,8 @@ PreviewMethodOption: TypeAlias = Annotated[
 ]
 
 
-def chosen_preview(preview: bool, method: str | None) -> str | None:
-    """The setting that the two options ask for, None where neither is given; the method says more."""
+def chosen_preview(*, preview: bool, method: str | None = None) -> str | None:
+    """The setting that the two options ask for, None where neither is given; a method says more."""
     return method or ("auto" if preview else None)
 
 

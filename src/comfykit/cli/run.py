@@ -85,7 +85,7 @@ def command(
             "input_dir": input_dir,
             "device": device,
             "precision": precision,
-            "preview_method": chosen_preview(preview, preview_method),
+            "preview_method": chosen_preview(preview=preview, method=preview_method),
         }
     )
     with RunReport(Output(as_json=as_json), settings, show=show) as report, Interrupts() as interrupts:
