@@ -18,6 +18,13 @@ BIAS = [0.5, 0.0, -0.5]
 OWN = Look("demo_taesd_decoder", tuple((float(r), float(g), float(b)) for r, g, b in ROWS), (0.5, 0.0, -0.5))
 
 
+def test_published_maps_are_for_colours_from_minus_one_to_one() -> None:
+    assert looks.SD.rgb[0] == (0.3512 / 2, 0.2297 / 2, 0.3227 / 2)
+    assert looks.SD.bias == (0.5, 0.5, 0.5)
+    assert looks.SDXL.bias == (0.5 + 0.1084 / 2, 0.5 - 0.0175 / 2, 0.5 - 0.0011 / 2)
+    assert [len(look.rgb) for look in (looks.SD, looks.SDXL, looks.PLAYGROUND)] == [4, 4, 4]
+
+
 def test_a_file_says_how_its_latents_look() -> None:
     said = {DECODER_KEY: "demo_taesd_decoder", RGB_KEY: json.dumps([*ROWS, BIAS])}
     assert own_look(said, 4) == OWN

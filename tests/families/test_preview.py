@@ -37,7 +37,7 @@ def latent(*shape: int) -> torch.Tensor:
 
 
 def test_a_linear_preview_is_a_sum_over_channels() -> None:
-    preview = LinearPreview(((1.0, 0.0, 0.0), (0.0, 0.5, 0.0)), (0.0, 0.0, -1.0))
+    preview = LinearPreview(((0.5, 0.0, 0.0), (0.0, 0.25, 0.0)), (0.5, 0.5, 0.0))
     given = torch.tensor([[[0.0, 1.0, 9.0]], [[0.0, -1.0, 0.0]]])
     expected = torch.tensor([[[0.5, 0.5, 0.0], [1.0, 0.25, 0.0], [1.0, 0.5, 0.0]]])
     assert torch.equal(preview(given, 64), expected)

@@ -14,8 +14,7 @@ from typing import TypeAlias
 
 RGB: TypeAlias = tuple[float, float, float]
 
-NO_BIAS: RGB = (0.0, 0.0, 0.0)
-"""Latents of zero are middle gray."""
+GRAY: RGB = (0.5, 0.5, 0.5)
 
 # What a checkpoint with latents of its own kind says of them in the metadata of its safetensors file.
 DECODER_KEY = "comfykit.preview"
@@ -27,47 +26,60 @@ class Look:
     """How latents in the scale of the diffusion model can be shown.
 
     `decoder` is what the name of a tiny decoder's file in models/vae_approx begins with, None where no
-    decoder fits. `rgb` has a row for each channel: what it adds to red, green and blue; the sums, with
-    `bias`, are -1 for none of a colour and 1 for all of it. It is empty where no map fits.
+    decoder fits. `rgb` has a row for each channel: what it adds to red, green and blue, which run from 0
+    to 1, and `bias` the colour of a latent of zeros. It is empty where no map fits.
     """
 
     decoder: str | None = None
     rgb: tuple[RGB, ...] = ()
-    bias: RGB = NO_BIAS
+    bias: RGB = GRAY
+
+
+def _signed(rows: tuple[RGB, ...], bias: RGB = (0.0, 0.0, 0.0)) -> tuple[tuple[RGB, ...], RGB]:
+    """`rgb` and `bias` of a map that is published for colours from -1 to 1."""
+    halves = tuple((red / 2, green / 2, blue / 2) for red, green, blue in (*rows, bias))
+    *scaled, (red, green, blue) = halves
+    return tuple(scaled), (red + 0.5, green + 0.5, blue + 0.5)
 
 
 UNKNOWN = Look()
 
 SD = Look(
     "taesd_decoder",
-    (
-        (0.3512, 0.2297, 0.3227),
-        (0.3250, 0.4974, 0.2350),
-        (-0.2829, 0.1762, 0.2721),
-        (-0.2120, -0.2616, -0.7177),
+    *_signed(
+        (
+            (0.3512, 0.2297, 0.3227),
+            (0.3250, 0.4974, 0.2350),
+            (-0.2829, 0.1762, 0.2721),
+            (-0.2120, -0.2616, -0.7177),
+        )
     ),
 )
 """Stable Diffusion 1.x and 2.x."""
 
 SDXL = Look(
     "taesdxl_decoder",
-    (
-        (0.3651, 0.4232, 0.4341),
-        (-0.2533, -0.0042, 0.1068),
-        (0.1076, 0.1111, -0.0362),
-        (-0.3165, -0.2492, -0.2188),
+    *_signed(
+        (
+            (0.3651, 0.4232, 0.4341),
+            (-0.2533, -0.0042, 0.1068),
+            (0.1076, 0.1111, -0.0362),
+            (-0.3165, -0.2492, -0.2188),
+        ),
+        (0.1084, -0.0175, -0.0011),
     ),
-    (0.1084, -0.0175, -0.0011),
 )
 """SDXL and its refiner."""
 
 PLAYGROUND = Look(
     None,  # that of SDXL takes latents in SDXL's scale
-    (
-        (0.3920, 0.4054, 0.4549),
-        (-0.2634, -0.0196, 0.0653),
-        (0.0568, 0.1687, -0.0755),
-        (-0.3112, -0.2359, -0.2076),
+    *_signed(
+        (
+            (0.3920, 0.4054, 0.4549),
+            (-0.2634, -0.0196, 0.0653),
+            (0.0568, 0.1687, -0.0755),
+            (-0.3112, -0.2359, -0.2076),
+        )
     ),
 )
 """Playground v2.5: latents of SDXL's VAE, normalised for each channel."""

@@ -26,7 +26,7 @@ No side of the picture is longer than the number of pixels that is given, or tha
 
 @dataclass(frozen=True, slots=True)
 class LinearPreview:
-    """A pixel for each place of the latent: `channels @ rgb + bias`, from -1 to 1."""
+    """A pixel for each place of the latent: `channels @ rgb + bias`."""
 
     rgb: tuple[RGB, ...]
     bias: RGB
@@ -34,7 +34,7 @@ class LinearPreview:
     def __call__(self, latent: Tensor, side: int) -> Tensor:
         """The picture; see `Previewer`."""
         places = _shrunk(latent, side).movedim(0, -1).float().cpu()
-        return ((places @ torch.tensor(self.rgb) + torch.tensor(self.bias) + 1.0) / 2.0).clamp(0.0, 1.0)
+        return (places @ torch.tensor(self.rgb) + torch.tensor(self.bias)).clamp(0.0, 1.0)
 
 
 class TinyPreview:
