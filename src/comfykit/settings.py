@@ -1,14 +1,14 @@
 """Settings, resolved once: flags > environment > `comfykit.toml` > defaults.
 
-| setting    | flag           | environment            | comfykit.toml | default            |
-|------------|----------------|------------------------|---------------|--------------------|
-| home       | `--home`       | `COMFYKIT_HOME`        | (its folder)  | `~/comfykit`       |
-| input_dir  | `--input-dir`  | `COMFYKIT_INPUT_DIR`   | `input_dir`   | `input` of home    |
-| output_dir | `--output-dir` | `COMFYKIT_OUTPUT_DIR`  | `output_dir`  | `output` of home   |
-| device     | `--device`     | `COMFYKIT_DEVICE`      | `device`      | `auto`             |
-| precision  | `--precision`  | `COMFYKIT_PRECISION`   | `precision`   | `auto`             |
-| preview_method | `--preview-method` | `COMFYKIT_PREVIEW_METHOD` | `preview_method` | `none` |
-| jobs       | `--jobs`       | `COMFYKIT_JOBS`        | `jobs`        | 4                  |
+| setting        | flag               | environment               | comfykit.toml    | default          |
+|----------------|--------------------|---------------------------|------------------|------------------|
+| home           | `--home`           | `COMFYKIT_HOME`           | (its folder)     | `~/comfykit`     |
+| input_dir      | `--input-dir`      | `COMFYKIT_INPUT_DIR`      | `input_dir`      | `input` of home  |
+| output_dir     | `--output-dir`     | `COMFYKIT_OUTPUT_DIR`     | `output_dir`     | `output` of home |
+| device         | `--device`         | `COMFYKIT_DEVICE`         | `device`         | `auto`           |
+| precision      | `--precision`      | `COMFYKIT_PRECISION`      | `precision`      | `auto`           |
+| preview_method | `--preview-method` | `COMFYKIT_PREVIEW_METHOD` | `preview_method` | `none`           |
+| jobs           | `--jobs`           | `COMFYKIT_JOBS`           | `jobs`           | 4                |
 
 Relative paths in `comfykit.toml` are relative to that file, all others to the working directory.
 """

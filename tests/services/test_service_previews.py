@@ -7,12 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from comfykit.events import Event, NodePreview, NodeProgress, Warned
+from comfykit.families.looks import DECODER_KEY
+from comfykit.models.taesd import tiny_decoder
 from comfykit.nodes import step_previews
 from comfykit.services.run import Runner
 from comfykit.settings import resolve
-from random_weights import random_workflow
+from comfykit.weights.read import open_weights
+from comfykit.workflow.override import override
+from comfykit.workflow.read import Workflow
+from random_weights import CHECKPOINT, random_workflow
 
 
 class Watcher:
@@ -36,12 +42,12 @@ class Watcher:
             self.warnings.append(event.message)
 
 
-def run(home: Path, output: Path, method: str, watcher: Watcher) -> bytes:
+def run(home: Path, output: Path, method: str, watcher: Watcher, workflow: Workflow | None = None) -> bytes:
     settings = resolve(
         {"home": home, "output_dir": output, "device": "cpu", "precision": "fp32", "preview_method": method},
         environment={},
     )
-    result = Runner(settings, watcher).run(random_workflow())
+    result = Runner(settings, watcher).run(workflow or random_workflow())
     assert result.error is None
     (path,) = output.iterdir()
     with Image.open(path) as picture:
@@ -63,6 +69,29 @@ def test_previews_show_each_step_and_leave_the_picture_as_it_is(random_home: Pat
     assert len(watcher.pictures) == watcher.steps == 12
     assert {picture.size for picture in watcher.pictures} == {(16, 16)}
     assert len({picture.tobytes() for picture in watcher.pictures}) == 12
+    assert watcher.warnings == []
+
+
+@pytest.mark.usefixtures("_every_step")
+def test_a_checkpoint_with_a_decoder_of_its_own(random_home: Path, tmp_path: Path) -> None:
+    models = tmp_path / "home" / "models"
+    checkpoint, decoder = (
+        models / "checkpoints" / "own.safetensors",
+        models / "vae_approx" / "own.safetensors",
+    )
+    for path in (checkpoint, decoder):
+        path.parent.mkdir(parents=True)
+    tensors = open_weights(random_home / "models" / "checkpoints" / CHECKPOINT).tensors
+    save_file(tensors, checkpoint, {DECODER_KEY: "own.safetensors"})
+    network = tiny_decoder(8, 4)
+    save_file({name: torch.full_like(tensor, 0.1) for name, tensor in network.state_dict().items()}, decoder)
+    workflow = override(random_workflow(), ["CheckpointLoaderSimple.ckpt_name=own.safetensors"])
+    watcher = Watcher()
+    run(tmp_path / "home", tmp_path / "out", "auto", watcher, workflow)
+    assert {picture.size for picture in watcher.pictures} == {(64, 64)}, (
+        "half of 128, for it was asked for 64"
+    )
+    assert len(watcher.pictures) == watcher.steps
     assert watcher.warnings == []
 
 

@@ -20,7 +20,13 @@ VARIABLE = "COMFYKIT_TERMINAL"
 
 # Terminals that say who they are, and where. A shell inside another terminal inherits variables, but TERM
 # and TERM_PROGRAM are set by nearly all.
-_BY_TERM: Mapping[str, Graphics] = {"xterm-kitty": "kitty", "xterm-ghostty": "kitty", "linux": "blocks"}
+_BY_TERM: Mapping[str, Graphics] = {
+    "xterm-kitty": "kitty",
+    "xterm-ghostty": "kitty",
+    # These print what they do not understand.
+    "linux": "blocks",
+    "eterm-color": "blocks",
+}
 _BY_PROGRAM: Mapping[str, Graphics] = {
     "ghostty": "kitty",
     "iTerm.app": "iterm2",
