@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -232,13 +232,15 @@ def _stretched(shape: Mask) -> NDArray[np.float32]:
 
 @cache
 def _templates() -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """Every kind in a few sizes, drawn and found as shapes of pictures are: names, and masks [n, 32, 32]."""
+    """Every kind in a few sizes, sharp and blurred, found as shapes are: names, and masks [n, 32, 32].
+
+    Blurred, because what is left of a small star whose tips are pale is nearer to a circle than to a star.
+    """
     names, masks = [], []
-    for kind in KINDS:
-        for radius in (0.13, 0.17, 0.21, 0.28):
-            shape = Shape(kind, "black", "medium", 0.5, 0.5, radius)
-            found = mask_of(draw(Scene((shape,), "white")))
-            rows, columns = np.flatnonzero(found.any(1)), np.flatnonzero(found.any(0))
-            names.append(kind)
-            masks.append(_stretched(found[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]))
+    for kind, radius, blur in product(KINDS, (0.13, 0.17, 0.21, 0.28), (0.0, 1.2, 2.0)):
+        shape = Shape(kind, "cyan", "medium", 0.5, 0.5, radius)  # no third colour lies between it and blue
+        found = mask_of(draw(Scene((shape,), "blue")).filter(ImageFilter.GaussianBlur(blur)))
+        rows, columns = np.flatnonzero(found.any(1)), np.flatnonzero(found.any(0))
+        names.append(kind)
+        masks.append(_stretched(found[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]))
     return tuple(names), np.stack(masks)

@@ -2,9 +2,10 @@
 
     python tools/demo_model/report.py --work FOLDER
 
-Numbers are kept in FOLDER as they are found: an interrupted run goes on where it was, and numbers of files
-that have changed are measured again. `--only NAME` measures one section, `--quick` a tenth of
-everything; the page is written only by a run of all.
+Numbers are kept in FOLDER as they are found: an interrupted run goes on where it was. Numbers of other model
+files, or of another way to judge pictures, are measured again; after another change, empty the folder.
+`--only NAME` measures one section, `--quick` a tenth of everything; the page is written only by a run of
+all.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from report_regions import areas
 from report_studio import CHECKPOINT, Studio, open_studio
 from report_tasks import image_to_image, inpainting, negatives
 
-ROOT = Path(__file__).parents[2]
+TOOLS = Path(__file__).parent
+ROOT = TOOLS.parents[1]
 PAGE = ROOT / "docs" / "demo-model.md"
 SHEET = ROOT / "docs" / "images" / "demo-model.png"
 SHEET_NAME = "sheet.png"
@@ -124,7 +126,8 @@ def _report(studio: Studio, work: Path, arguments: argparse.Namespace) -> list[s
             studio.settings.home.find(kind, studio.need(kind, name))
             for kind, name in (("checkpoints", CHECKPOINT), *section.files)
         ]
-        of = f"{digest(paths)} {arguments.precision} {arguments.device}"
+        judges = [TOOLS / name for name in ("measure.py", "scenes.py")]
+        of = f"{digest([*paths, *judges])} {arguments.precision} {arguments.device}"
         text = section.measure(studio, Store(work / f"{section.name}.json", of), arguments.quick)
         written.append(f"## {section.title}\n\n{text}")
         print(f"  {time.monotonic() - began:.0f} s", flush=True)

@@ -59,7 +59,7 @@ def regions_drawn(studio: Studio, layout: Layout, count: int) -> dict[str, list[
         latent = empty_latent_image(layout.width, layout.height, len(chosen))
         made = studio.sample(positive, studio.encode([""]), latent, How(seed=number))
         for scene, picture in zip(chosen, studio.decode(made), strict=True):
-            for shape, found in zip(scene.shapes, _in_boxes(layout, picture), strict=True):
+            for shape, found in zip(scene.shapes, in_boxes(layout, picture), strict=True):
                 colour.append(found is not None and found[0] == shape.colour)
                 kind.append(found is not None and found[1] == shape.kind)
     return {"colour": colour, "kind": kind}
@@ -91,7 +91,7 @@ def _alone(scene: Scene, shape: Shape | None) -> str:
     return full_caption(Scene(() if shape is None else (shape,), scene.background))
 
 
-def _in_boxes(layout: Layout, picture: Image.Image) -> list[tuple[str, str | None] | None]:
+def in_boxes(layout: Layout, picture: Image.Image) -> list[tuple[str, str | None] | None]:
     """Colour and kind of the largest shape whose middle lies in each box; None where there is none."""
     regions = measure(picture).regions
     found: list[tuple[str, str | None] | None] = []
