@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from comfykit.errors import Interrupted, ModelFileError, UsageError
@@ -49,6 +50,18 @@ def test_a_picture_in_the_current_folder_and_nothing_else(here: Path) -> None:
         [{"filename": "comfykit-demo.png", "subfolder": "", "type": "output"}]
     ]
     assert any(isinstance(event, RunStarted) for event in events)
+
+
+def test_one_thread_draws_and_the_others_come_back(here: Path) -> None:
+    """Threads that wait for one another on a busy machine take several times as long."""
+    before, seen = torch.get_num_threads(), list[int]()
+    torch.set_num_threads(2)
+    try:
+        make(report=lambda event: seen.append(torch.get_num_threads()))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen[:-1]) == {1}
 
 
 def test_the_picture_carries_its_workflow(here: Path) -> None:

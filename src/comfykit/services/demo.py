@@ -165,11 +165,29 @@ def _run(
         else:
             reporter(event)
 
-    result = Runner(settings, report).run(workflow, stopped)
+    with _one_thread():
+        result = Runner(settings, report).run(workflow, stopped)
     if result.error is not None:
         raise result.error
     (files,) = result.outputs.values()
     return saved[0], settings.output_dir / str(files[0]["filename"])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Within, PyTorch computes in one thread.
+
+    The model is so small that more would gain nothing, and where other programs keep the cores busy,
+    threads that wait for one another take several times as long as one.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _put(made: Path, place: Place) -> Path:
