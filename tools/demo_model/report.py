@@ -116,16 +116,15 @@ def main() -> None:
 
 def _report(studio: Studio, work: Path, arguments: argparse.Namespace) -> list[str]:
     """The text of every section that was asked for."""
+    chosen = [one for one in sections(work) if not arguments.only or one.name in arguments.only]
+    files = {one.name: [("checkpoints", CHECKPOINT), *one.files] for one in chosen}
+    for kind, name in sorted({file for named in files.values() for file in named}):
+        studio.need(kind, name)  # before time is spent on the others
     written = []
-    for section in sections(work):
-        if arguments.only and section.name not in arguments.only:
-            continue
+    for section in chosen:
         began = time.monotonic()
         print(section.title, flush=True)
-        paths = [
-            studio.settings.home.find(kind, studio.need(kind, name))
-            for kind, name in (("checkpoints", CHECKPOINT), *section.files)
-        ]
+        paths = [studio.settings.home.find(kind, name) for kind, name in files[section.name]]
         judges = [TOOLS / name for name in ("measure.py", "scenes.py")]
         of = f"{digest([*paths, *judges])} {arguments.precision} {arguments.device}"
         text = section.measure(studio, Store(work / f"{section.name}.json", of), arguments.quick)

@@ -35,8 +35,8 @@ def colours_drawn(studio: Studio, count: int, negative: str = "") -> dict[str, i
 
 def negatives(studio: Studio, store: Store, quick: bool) -> str:
     """A colour in the negative prompt, and how often it is drawn."""
-    count = 16 if quick else 128
-    before = store.numbers("no negative prompt", lambda: colours_drawn(studio, 2 * count))
+    count = 16 if quick else 64
+    before = store.numbers("no negative prompt", lambda: colours_drawn(studio, 4 * count))
     rows = []
     for colour in OPEN:
 
@@ -55,7 +55,7 @@ def negatives(studio: Studio, store: Store, quick: bool) -> str:
         (
             paragraph(
                 f"""How often a shape has a colour where the prompt ("a circle on a {BACKGROUND}
-                background", and so for every kind) names none: {2 * count} pictures without a negative
+                background", and so for every kind) names none: {4 * count} pictures without a negative
                 prompt, {count} with each colour as the whole negative prompt."""
             ),
             table(("colour", "without", "with the colour as negative prompt"), rows),
