@@ -23,7 +23,7 @@ from scenes import Scene, caption, draw, random_scene
 from training import Draw, Plan, half_precision, train
 from words import Words
 
-PLAN = Plan(steps=1800, rate=8e-4, warmup=100, average=0.995)
+PLAN = Plan(steps=1300, rate=8e-4, warmup=100, average=0.995)
 BATCH = 32
 HINT_WIDTHS = (16, 16, 32, 32, 48, 48, 64)
 THRESHOLDS = ((0.05, 0.2), (0.2, 0.6))  # lowest and highest of the lower and of the upper
@@ -60,8 +60,8 @@ def train_edges(
 
         latents = scenes.encode(chosen, random, paint=paint)
         hints = _edges(painted, random).to(device)
-        noise = chances.normal(*latents.shape).to(device)
-        timesteps = (chances.uniform(BATCH) * len(noise_of.abar)).long().to(device)
+        noise = noise_of.draw(chances, latents)
+        timesteps = noise_of.timesteps(chances, noise)
         captions = [_said(scene, random) for scene in chosen]
         noisy = noise_of.add(latents, noise, timesteps)
         with half_precision(device):

@@ -2,8 +2,13 @@
 
 "Denoising Diffusion Probabilistic Models" (Ho et al. 2020), algorithm 1, with SD 1.x's noise schedule;
 captions are dropped now and then for guidance ("Classifier-Free Diffusion Guidance", Ho and Salimans
-2022), and noise levels are weighed by min-SNR ("Efficient Diffusion Training via Min-SNR Weighting
-Strategy", Hang et al. 2023, equation 8 for noise prediction).
+2022). The error of the picture counts by its signal-to-noise ratio within limits, from above as in
+"Efficient Diffusion Training via Min-SNR Weighting Strategy" (Hang et al. 2023), from below as in
+"Progressive Distillation for Fast Sampling of Diffusion Models" (Salimans and Ho 2022, section 4).
+
+Even the most noise of SD 1.x's schedule lets the mean of a picture through, which is its background: a
+network learns to see it there instead of reading it, and then paints what the noise of a sampler happens
+to suggest. So the mean is drowned as well ("Diffusion with Offset Noise", Guttenberg 2023).
 """
 
 from __future__ import annotations
@@ -26,18 +31,19 @@ from scenes import Scene, caption, draw, random_scene
 from training import Draw, Plan, half_precision, train
 from words import Words, words_of_captions
 
-PLAN = Plan(steps=7_000, rate=1.2e-3, warmup=300, average=0.999)
+PLAN = Plan(steps=6_000, rate=1.2e-3, warmup=300, average=0.999)
 BATCH = 64
 SIDE = 128
 UNCONDITIONED = 0.1  # part of the captions that are dropped
-SNR_LIMIT = 5.0
+LEAST_SNR, MOST_SNR = 0.2, 5.0
+OFFSET = 0.2  # deviation of the noise that all pixels of a channel share
 
 # Scenes are encoded in blocks, and a block is used for so many steps before the next takes its place.
 BLOCK, BLOCK_STEPS = 2048, 256
 
 # The rest of the steps see pictures of other sizes: parts of pictures for prompts of regions, larger ones
 # for second passes.
-SQUARE_PART, LARGE_PART = 0.88, 0.02
+SQUARE_PART, LARGE_PART = 0.9, 0.02
 SIDES, LARGE_SIDES = (48, 64, 80, 96, 128), (160, 192, 256)
 
 
@@ -67,17 +73,27 @@ class Noise:
         sigmas = scaled_linear_levels().sigmas.to(device)
         self.abar = 1 / (sigmas.square() + 1)
 
+    def draw(self, chances: Draw, like: Tensor) -> Tensor:
+        """Noise for latents [B, 4, h, w]."""
+        batch, channels = like.shape[:2]
+        noise = chances.normal(*like.shape) + OFFSET * chances.normal(batch, channels, 1, 1)
+        return noise.to(like.device)
+
+    def timesteps(self, chances: Draw, like: Tensor) -> Tensor:
+        """A level for each of so many latents, every one as likely."""
+        return (chances.uniform(len(like)) * len(self.abar)).long().to(like.device)
+
     def add(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """`sqrt(abar) x0 + sqrt(1 - abar) noise`."""
         abar = self.abar[timesteps][:, None, None, None]
         return abar.sqrt() * latents + (1 - abar).sqrt() * noise
 
     def loss(self, predicted: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """Squared error of the noise, weighed by min(SNR, 5) / SNR."""
+        """Squared error of the noise, weighed by the limited SNR over the SNR itself."""
         abar = self.abar[timesteps]
         snr = abar / (1 - abar)
         error = (predicted - noise).square().mean((1, 2, 3))
-        return (error * snr.clamp(max=SNR_LIMIT) / snr).mean()
+        return (error * snr.clamp(LEAST_SNR, MOST_SNR) / snr).mean()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +130,8 @@ class Scenes:
             width = height = random.choice(LARGE_SIDES)
         else:
             width, height = random.choice(SIDES), random.choice(SIDES)
-        # A step costs about the same at every size. Two shapes need room for both.
-        count = max(8, min(2 * BATCH, BATCH * SIDE * SIDE // (width * height)))
+        # A step costs about the same at every size, as these are neither stored nor compiled.
+        count = max(8, min(BATCH, BATCH * SIDE * SIDE // (2 * width * height)))
         shapes = None if min(width, height) >= SIDE else random.choices((0, 1), (1, 9))[0]
         scenes = [random_scene(random, shapes) for _ in range(count)]
         return Batch(self.encode(scenes, random, width, height), self._captions(scenes, random))
@@ -167,8 +183,8 @@ def train_diffusion(
 
     def loss_of(chances: Draw) -> Tensor:
         batch = scenes.batch(chances)
-        noise = chances.normal(*batch.latents.shape).to(device)
-        timesteps = (chances.uniform(len(noise)) * len(noise_of.abar)).long().to(device)
+        noise = noise_of.draw(chances, batch.latents)
+        timesteps = noise_of.timesteps(chances, noise)
         noisy = noise_of.add(batch.latents, noise, timesteps)
         with half_precision(device):
             context = network.context(words.encode(batch.captions).to(device))

@@ -17,7 +17,7 @@ from scenes import ALONE, Scene, Shape
 from training import Draw, Plan, half_precision, train
 from words import Words
 
-PLAN = Plan(steps=500, rate=2e-2, warmup=20, average=0.98)
+PLAN = Plan(steps=300, rate=2e-2, warmup=20, average=0.98)
 BATCH = 16
 VECTORS = 4
 INITIAL = "shape"  # the word whose vector they begin as
@@ -45,8 +45,8 @@ def train_night(
         random = chances.random
         chosen = [_night(chances) for _ in range(BATCH)]
         latents = scenes.encode(chosen, random)
-        noise = chances.normal(*latents.shape).to(device)
-        timesteps = (chances.uniform(BATCH) * len(noise_of.abar)).long().to(device)
+        noise = noise_of.draw(chances, latents)
+        timesteps = noise_of.timesteps(chances, noise)
         with half_precision(device):
             vectors = torch.cat((frame[:, :1], learned.vectors[None], frame[:, 1 + VECTORS :]), 1)
             context = read_text(network.text, vectors).expand(BATCH, -1, -1)

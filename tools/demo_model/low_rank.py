@@ -21,7 +21,7 @@ from scenes import Scene, caption, draw, random_scene
 from training import Draw, Plan, half_precision, train
 from words import Words
 
-PLAN = Plan(steps=900, rate=2e-3, warmup=50, average=0.99)
+PLAN = Plan(steps=600, rate=2e-3, warmup=50, average=0.99)
 BATCH = 32
 RANK = 8
 
@@ -61,8 +61,8 @@ def train_outlines(
         random = chances.random
         chosen = [random_scene(random, random.choice((1, 1, 2))) for _ in range(BATCH)]
         latents = scenes.encode(chosen, random, paint=_outlined)
-        noise = chances.normal(*latents.shape).to(device)
-        timesteps = (chances.uniform(BATCH) * len(noise_of.abar)).long().to(device)
+        noise = noise_of.draw(chances, latents)
+        timesteps = noise_of.timesteps(chances, noise)
         captions = ["" if random.random() < 0.1 else caption(scene, random) for scene in chosen]
         with half_precision(device):
             context = network.context(words.encode(captions).to(device))
