@@ -45,11 +45,6 @@ class Rate:
         """Percent."""
         return percent(self.part)
 
-    def with_interval(self) -> str:
-        """Percent, and the interval behind it."""
-        low, high = self.interval()
-        return f"{self} ({100 * low:.1f} to {100 * high:.1f})"
-
 
 def rate(answers: Iterable[bool | None]) -> Rate:
     """The part of yes among yes and no."""

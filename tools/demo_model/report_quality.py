@@ -12,7 +12,7 @@ from PIL import Image
 from comfykit.sampling.samplers import SAMPLERS
 from comfykit.sampling.schedulers import SCHEDULERS
 from measure import Judgement, judge
-from report_numbers import BARS, PROPERTIES, Rate, Store, paragraph, percent, rate, rates, table
+from report_numbers import BARS, PROPERTIES, Rate, Store, paragraph, percent, rates, table
 from report_sheet import contact_sheet
 from report_studio import Draws, How, Studio
 from scenes import COLOURS, KINDS, Scene, full_caption, random_scene
@@ -161,11 +161,6 @@ def _intervals(found: Sequence[Judgement]) -> tuple[str, ...]:
         return f"{percent(low)} to {percent(high)}"
 
     return tuple(words(one) for one in rates(found).values())
-
-
-def right_part(found: Sequence[Judgement]) -> Rate:
-    """The part of pictures in which everything is right."""
-    return rate(one.right for one in found)
 
 
 def _save(picture: Image.Image, path: Path) -> None:
