@@ -26,7 +26,7 @@ from words import Words
 PLAN = Plan(steps=1300, rate=8e-4, warmup=100, average=0.995)
 BATCH = 32
 HINT_WIDTHS = (16, 16, 32, 32, 48, 48, 64)
-THRESHOLDS = ((0.05, 0.2), (0.2, 0.6))  # lowest and highest of the lower and of the upper
+THRESHOLDS = ((0.05, 0.4), (0.2, 0.7))  # lowest and highest of the lower and of the upper
 
 
 def edges_network() -> ControlNet:
@@ -103,5 +103,5 @@ def _edges(pictures: list[Image.Image], random: Random) -> Tensor:
     for picture in pictures:
         pixels = torch.from_numpy(np.asarray(picture).copy()).float()[None] / 255
         low, high = (random.uniform(*span) for span in THRESHOLDS)
-        hints.append(canny(pixels, low, high))
+        hints.append(canny(pixels, low, max(low, high)))
     return torch.cat(hints)[:, None].expand(-1, 3, -1, -1)

@@ -256,17 +256,18 @@ def _shade(name: str, random: Random | None) -> Colour:
     red, green, blue = COLOURS[name]
     if random is None:
         return red, green, blue
-    return tuple(
-        min(255, max(0, channel + random.randint(-JITTER, JITTER))) for channel in (red, green, blue)
-    )
+    red, green, blue = (min(255, max(0, c + random.randint(-JITTER, JITTER))) for c in (red, green, blue))
+    return red, green, blue
 
 
 def second_tone(name: str) -> Colour:
     """The other colour of a pattern: a little darker, or lighter where that would be black."""
     red, green, blue = COLOURS[name]
     if red + green + blue < 200:
-        return tuple(round(channel + 0.25 * (255 - channel)) for channel in (red, green, blue))
-    return tuple(round(0.78 * channel) for channel in (red, green, blue))
+        red, green, blue = (round(c + 0.25 * (255 - c)) for c in (red, green, blue))
+    else:
+        red, green, blue = (round(0.78 * c) for c in (red, green, blue))
+    return red, green, blue
 
 
 def _paint_pattern(brush: ImageDraw.ImageDraw, scene: Scene, wide: int, high: int, side: float) -> None:
