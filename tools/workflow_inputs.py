@@ -15,7 +15,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 sys.path.append(str(Path(__file__).parent / "demo_model"))
-from scenes import Scene, Shape, draw
+from drawing import draw
+from scenes import Scene, Shape
 
 FOLDER = Path(__file__).parents[1] / "workflows" / "input"
 HOLE = (64, 24, 119, 103)  # left, top, right and last row: whole latent pixels, which are 8 x 8

@@ -11,6 +11,7 @@ from statistics import mean
 import pytest
 from scipy.stats import binom
 
+from captions import full_caption
 from measure import judge
 from report_control import (
     followed,
@@ -27,7 +28,7 @@ from report_quality import CFG_PP, judged, unseen_scenes
 from report_regions import LAYOUTS, Layout, regions_drawn
 from report_studio import How, Studio, open_studio
 from report_tasks import changed, colours_drawn, inpainted
-from scenes import Scene, Shape, full_caption
+from scenes import Scene, Shape
 
 ALL_RIGHT = (
     0.7  # of prompts of one and of two shapes alike; what the bars amount to when errors are independent

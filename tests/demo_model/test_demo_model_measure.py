@@ -11,19 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from captions import OPPOSITES, full_caption
+from drawing import draw
 from measure import Judgement, judge, mask_of, measure
-from scenes import (
-    COLOURS,
-    KINDS,
-    OPPOSITES,
-    PATTERNS,
-    POSITIONS,
-    Scene,
-    Shape,
-    draw,
-    full_caption,
-    random_scene,
-)
+from scenes import COLOURS, KINDS, PATTERNS, POSITIONS, Scene, Shape, random_scene
 
 SCENES = 400
 MOST_WRONG = SCENES // 200  # 0.5 %

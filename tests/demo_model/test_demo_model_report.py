@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from captions import full_caption
+from drawing import draw
 from measure import Judgement, judge
 from report_control import outlined, styled_scenes
 from report_numbers import Rate, Store, digest, overlap, psnr, rates, table
@@ -17,7 +19,7 @@ from report_quality import judged, unseen_scenes
 from report_regions import LAYOUTS, in_boxes
 from report_sheet import contact_sheet
 from report_studio import How
-from scenes import Scene, Shape, draw, full_caption, held_out
+from scenes import Scene, Shape, held_out
 
 
 @dataclass

@@ -15,11 +15,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from captions import caption
 from comfykit.models.controlnet import ControlNet, ControlNetConfig
 from comfykit.nodes.canny import canny
 from diffusion import Noise, Scenes, TextToNoise
+from drawing import draw
 from networks import UNET, silence
-from scenes import Scene, caption, draw, random_scene
+from scenes import Scene, random_scene
 from training import Draw, Plan, half_precision, train
 from words import Words
 

@@ -22,12 +22,14 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from captions import caption
 from comfykit.families.sd15 import SD15
 from comfykit.models.clip_text import ClipText
 from comfykit.models.vae import AutoencoderKL
 from comfykit.sampling.noise_levels import scaled_linear_levels
+from drawing import draw
 from networks import pictures_to_tensor, text_encoder, unet
-from scenes import Scene, caption, draw, random_scene
+from scenes import Scene, random_scene
 from training import Draw, Plan, half_precision, train
 from words import Words, words_of_captions
 

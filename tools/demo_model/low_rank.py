@@ -14,10 +14,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from captions import caption
 from comfykit.weights.diffusers_names import diffusers_names
 from diffusion import Noise, Scenes, TextToNoise
+from drawing import draw
 from networks import UNET
-from scenes import Scene, caption, draw, random_scene
+from scenes import Scene, random_scene
 from training import Draw, Plan, half_precision, train
 from words import Words
 

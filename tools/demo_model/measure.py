@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from scenes import COLOURS, KINDS, Scene, Shape, draw, second_tone
+from drawing import draw, second_tone
+from scenes import COLOURS, KINDS, Scene, Shape
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.intp]

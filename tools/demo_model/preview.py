@@ -16,8 +16,9 @@ from torch.nn import functional as F
 from comfykit.families.sd15 import SD15
 from comfykit.models.taesd import TAESD, TAESDConfig
 from comfykit.models.vae import AutoencoderKL
+from drawing import draw
 from networks import pictures_to_tensor
-from scenes import draw, random_scene
+from scenes import random_scene
 from training import Draw, Plan, half_precision, train
 
 WIDTH = 32

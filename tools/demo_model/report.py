@@ -125,7 +125,7 @@ def _report(studio: Studio, work: Path, arguments: argparse.Namespace) -> list[s
         began = time.monotonic()
         print(section.title, flush=True)
         paths = [studio.settings.home.find(kind, name) for kind, name in files[section.name]]
-        judges = [TOOLS / name for name in ("measure.py", "scenes.py")]
+        judges = [TOOLS / name for name in ("measure.py", "scenes.py", "captions.py", "drawing.py")]
         of = f"{digest([*paths, *judges])} {arguments.precision} {arguments.device}"
         text = section.measure(studio, Store(work / f"{section.name}.json", of), arguments.quick)
         written.append(f"## {section.title}\n\n{text}")

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from captions import full_caption
 from comfykit.nodes.controlnet import control_net_apply_advanced, control_net_loader
 from comfykit.nodes.filters import canny_edges
 from comfykit.nodes.latents import empty_latent_image
@@ -18,10 +19,11 @@ from comfykit.nodes.loaders import checkpoint_loader_simple
 from comfykit.nodes.loras import lora_loader
 from comfykit.nodes.merging import clip_merge_simple, model_merge_simple
 from comfykit.nodes.model_saving import checkpoint_save
+from drawing import draw
 from measure import SIDE, TONES, Mask, judge, mask_of, measure
 from report_numbers import Store, overlap, paragraph, percent, table
 from report_studio import How, Studio, parts, to_images
-from scenes import COLOURS, Scene, draw, full_caption, random_scene
+from scenes import COLOURS, Scene, random_scene
 
 CONTROLNET, LORA, EMBEDDING = "demo_edges.safetensors", "demo_outlined.safetensors", "demo_night.safetensors"
 EDGES = (0.1, 0.4)  # Canny's thresholds, which find the edges of every colour on every other

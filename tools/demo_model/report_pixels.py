@@ -11,11 +11,11 @@ from comfykit.families.tiny_vae import load_tiny_decoder
 from comfykit.nodes.images import image_scale_by
 from comfykit.nodes.upscaling import image_upscale_with_model, upscale_model_loader
 from comfykit.nodes.vae import vae_encode
+from drawing import draw
 from measure import SIDE
 from report_numbers import Store, paragraph, psnr, table
 from report_quality import unseen_scenes
 from report_studio import Studio, parts, to_images, to_pictures
-from scenes import draw
 
 UPSCALER, PREVIEW = "demo_x2.safetensors", "demo_taesd_decoder.safetensors"
 UPSCALER_BAR = 1.5  # dB above bicubic

@@ -9,15 +9,16 @@ from random import Random
 
 from PIL import Image
 
+from captions import full_caption
 from comfykit.sampling.samplers import SAMPLERS
 from comfykit.sampling.schedulers import SCHEDULERS
 from measure import Judgement, judge
 from report_numbers import BARS, PROPERTIES, Rate, Store, paragraph, percent, rates, table
 from report_sheet import contact_sheet
 from report_studio import Draws, How, Studio
-from scenes import COLOURS, KINDS, Scene, full_caption, random_scene
+from scenes import COLOURS, KINDS, Scene, random_scene
 
-PROMPTS, FEWER = 500, 100  # of the first table, and of every row of the others
+PROMPTS, FEWER = 500, 60  # of the first table, and of every row of the others
 SHOWN = 40
 
 # CFG++ moves along the prediction of the negative side, and is made for strengths from 1 to about 2

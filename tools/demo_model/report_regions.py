@@ -7,6 +7,7 @@ from random import Random
 
 from PIL import Image
 
+from captions import full_caption
 from comfykit.nodes.conditioning import (
     conditioning_combine,
     conditioning_set_area,
@@ -16,7 +17,7 @@ from comfykit.nodes.latents import empty_latent_image
 from measure import measure
 from report_numbers import Store, paragraph, rate, table
 from report_studio import How, Studio, parts
-from scenes import Scene, Shape, full_caption, random_scene
+from scenes import Scene, Shape, random_scene
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 

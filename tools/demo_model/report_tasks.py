@@ -11,13 +11,15 @@ from statistics import mean
 import torch
 from torch import Tensor
 
+from captions import full_caption
 from comfykit.nodes.compositing import image_composite_masked
 from comfykit.nodes.latent_geometry import set_latent_noise_mask
 from comfykit.nodes.vae import vae_decode, vae_encode
+from drawing import draw
 from measure import judge, mask_of, measure
 from report_numbers import Store, overlap, paragraph, percent, psnr, table
 from report_studio import SIDE, How, Studio, parts, to_images, to_pictures
-from scenes import COLOURS, KINDS, Scene, draw, full_caption, random_scene
+from scenes import COLOURS, KINDS, Scene, random_scene
 
 BACKGROUND = "white"  # of pictures whose prompts leave the colour of the shape open
 OPEN = tuple(name for name in COLOURS if name != BACKGROUND)

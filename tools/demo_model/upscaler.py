@@ -15,8 +15,9 @@ from torch.nn import functional as F
 
 from comfykit.models.esrgan import RRDBNet, RRDBNetConfig
 from comfykit.models.vae import AutoencoderKL
+from drawing import draw
 from networks import pictures_to_tensor
-from scenes import draw, random_scene
+from scenes import random_scene
 from training import Draw, Plan, half_precision, train
 
 CONFIG = RRDBNetConfig(width=32, growth=16, blocks=3, doublings=2, unshuffle=2)

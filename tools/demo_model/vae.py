@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from comfykit.families.sd15 import SD15
 from comfykit.models.vae import AutoencoderKL
+from drawing import draw
 from networks import autoencoder, pictures_to_tensor
-from scenes import draw, random_scene
+from scenes import random_scene
 from training import Draw, Plan, half_precision, train
 
 PLAN = Plan(steps=4500, rate=2e-3)

@@ -13,9 +13,10 @@ from random import Random
 import torch
 from torch import Tensor
 
+from captions import caption
 from comfykit.text.chunks import CHUNK_LENGTH
 from comfykit.text.tokenizer import CLIP_L
-from scenes import caption, random_scene
+from scenes import random_scene
 
 VOCABULARY = 49408
 
