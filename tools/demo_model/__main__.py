@@ -17,7 +17,7 @@ from torch import Tensor
 
 from controlnet import train_edges
 from diffusion import Scenes, train_diffusion
-from export import save, save_checkpoint
+from export import load_checkpoint, save, save_checkpoint
 from inversion import train_night
 from low_rank import train_outlines
 from preview import latent_to_rgb, train_preview
@@ -27,6 +27,7 @@ from vae import reconstruction_error, refine_decoder, train_autoencoder
 T = TypeVar("T")
 
 MODELS = Path(__file__).parents[2] / "src" / "comfykit" / "assets" / "models"
+PARTS = MODEL, COMPANIONS = "model", "companions"
 PREVIEW = "demo_taesd_decoder.safetensors"
 
 
@@ -36,23 +37,34 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
 
-    compiled = arguments.compile
+    checkpoint = out / "checkpoints" / "demo.safetensors"
+    if arguments.only != COMPANIONS:
+        _make_model(checkpoint, work, seed, device, compiled=arguments.compile)
+    if arguments.only != MODEL:
+        _make_companions(checkpoint, out, work, seed, device)
+
+
+def _make_model(checkpoint: Path, work: Path, seed: int, device: torch.device, *, compiled: bool) -> None:
     vae = _timed("vae", lambda: train_autoencoder(work, seed, device))
     network, words = _timed("diffusion", lambda: train_diffusion(vae, work, seed, device, compiled=compiled))
     _timed("decoder", lambda: refine_decoder(vae, work, seed, device, compiled=compiled))
     print(f"autoencoder: {reconstruction_error(vae, device, seed):.1f} dB on scenes that it has not seen")
     colours = latent_to_rgb(vae, seed, device)
     links = {"comfykit.preview": PREVIEW, "comfykit.latent_rgb": colours}
-    save_checkpoint(out / "checkpoints" / "demo.safetensors", vae, network, words, seed, **links)
+    save_checkpoint(checkpoint, vae, network, words, seed, **links)
 
+
+def _make_companions(checkpoint: Path, out: Path, work: Path, seed: int, device: torch.device) -> None:
+    """Train on the model as it ships, rounded to half precision."""
+    vae, network, words = load_checkpoint(checkpoint, device)
     scenes = Scenes(vae, seed, device)
     with_model = (network, words, scenes, work, seed, device)
     companions: tuple[tuple[str, str, Callable[[], dict[str, Tensor]]], ...] = (
-        ("vae_approx", PREVIEW, lambda: train_preview(vae, work, seed, device)),
-        ("upscale_models", "demo_x2.safetensors", lambda: train_upscaler(vae, work, seed, device)),
         ("loras", "demo_outlined.safetensors", lambda: train_outlines(*with_model)),
         ("embeddings", "demo_night.safetensors", lambda: train_night(*with_model)),
         ("controlnet", "demo_edges.safetensors", lambda: train_edges(*with_model)),
+        ("vae_approx", PREVIEW, lambda: train_preview(vae, work, seed, device)),
+        ("upscale_models", "demo_x2.safetensors", lambda: train_upscaler(vae, work, seed, device)),
     )
     for kind, name, make in companions:
         title = f"comfykit {Path(name).stem.replace('_', ' ')}"
@@ -68,6 +80,7 @@ def _timed(what: str, make: Callable[[], T]) -> T:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tools/demo_model", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, help="what to make; both, if not given")
     parser.add_argument("--work", type=Path, required=True, help="where training keeps its state")
     parser.add_argument("--out", type=Path, default=MODELS, help="where the finished files go")
     parser.add_argument("--seed", type=int, default=0)

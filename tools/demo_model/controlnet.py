@@ -25,7 +25,7 @@ from scenes import Scene, random_scene
 from training import Draw, Plan, half_precision, train
 from words import Words
 
-PLAN = Plan(steps=1300, rate=8e-4, warmup=100, average=0.995)
+PLAN = Plan(steps=1000, rate=8e-4, warmup=100, average=0.995)
 BATCH = 32
 HINT_WIDTHS = (16, 16, 32, 32, 48, 48, 64)
 THRESHOLDS = ((0.05, 0.4), (0.2, 0.7))  # lowest and highest of the lower and of the upper

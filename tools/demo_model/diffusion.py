@@ -33,7 +33,9 @@ from scenes import Scene, random_scene
 from training import Draw, Plan, half_precision, train
 from words import Words, words_of_captions
 
+# Twice, as two falls of the learning rate: what the first has learned is worth looking at.
 PLAN = Plan(steps=6_000, rate=1.2e-3, warmup=300, average=0.999)
+LONGER = Plan(steps=4_000, rate=8e-4, warmup=100, average=0.999)
 BATCH = 64
 SIDE = 128
 UNCONDITIONED = 0.1  # part of the captions that are dropped
@@ -195,5 +197,6 @@ def train_diffusion(
         return noise_of.loss(predicted.float(), noise, timesteps)
 
     train("diffusion", network, PLAN, loss_of, folder, seed)
+    train("longer", network, LONGER, loss_of, folder, seed)
     network.eval().requires_grad_(False)
     return network, words

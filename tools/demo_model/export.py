@@ -1,18 +1,27 @@
-"""Writes trained networks as the files that ship, each in the layout of the published ones of its kind."""
+"""Writes trained networks in the layouts of published files, and reads the model back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors.torch import save_file
+import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from comfykit.models.vae import AutoencoderKL
 from diffusion import TextToNoise
-from words import Words
+from networks import autoencoder
+from words import Words, words_of_captions
 
 MADE_BY = "comfykit, tools/demo_model"
+
+UNET, VAE, TEXT = (
+    "model.diffusion_model.",
+    "first_stage_model.",
+    "cond_stage_model.transformer.text_model.",
+)
+TABLE = "embeddings.token_embedding.weight"
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], *, title: str, seed: int, **more: str) -> None:
@@ -40,14 +49,24 @@ def below(prefix: str, network: nn.Module) -> dict[str, Tensor]:
 
 def checkpoint_tensors(vae: AutoencoderKL, network: TextToNoise, words: Words) -> dict[str, Tensor]:
     """A checkpoint in the layout of SD 1.x."""
-    text = below("cond_stage_model.transformer.text_model.", network.text)
-    table = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
-    text[table] = words.full_table(text[table])
-    return {
-        **below("model.diffusion_model.", network.unet),
-        **below("first_stage_model.", vae),
-        **text,
-    }
+    tensors = below(UNET, network.unet) | below(VAE, vae) | below(TEXT, network.text)
+    tensors[TEXT + TABLE] = words.full_table(tensors[TEXT + TABLE])
+    return tensors
+
+
+def load_checkpoint(path: Path, device: torch.device) -> tuple[AutoencoderKL, TextToNoise, Words]:
+    """The demo model as it ships, in float32 and not to be trained."""
+    tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
+    words = words_of_captions()
+    tensors[TEXT + TABLE] = tensors[TEXT + TABLE][list(words.ids)]
+    vae, network = autoencoder(), TextToNoise(len(words.ids))
+    for prefix, part in ((UNET, network.unet), (VAE, vae), (TEXT, network.text)):
+        part.load_state_dict(
+            {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        )
+    for part in (vae, network):
+        part.to(device).eval().requires_grad_(False)
+    return vae, network, words
 
 
 def save_checkpoint(

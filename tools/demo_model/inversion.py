@@ -17,7 +17,7 @@ from scenes import ALONE, Scene, Shape
 from training import Draw, Plan, half_precision, train
 from words import Words
 
-PLAN = Plan(steps=300, rate=2e-2, warmup=20, average=0.98)
+PLAN = Plan(steps=250, rate=2e-2, warmup=20, average=0.98)
 BATCH = 16
 VECTORS = 4
 INITIAL = "shape"  # the word whose vector they begin as

@@ -23,7 +23,7 @@ from scenes import Scene, random_scene
 from training import Draw, Plan, half_precision, train
 from words import Words
 
-PLAN = Plan(steps=600, rate=2e-3, warmup=50, average=0.99)
+PLAN = Plan(steps=500, rate=2e-3, warmup=50, average=0.99)
 BATCH = 32
 RANK = 8
 

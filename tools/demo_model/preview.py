@@ -22,7 +22,7 @@ from scenes import random_scene
 from training import Draw, Plan, half_precision, train
 
 WIDTH = 32
-PLAN = Plan(steps=1500, rate=1.5e-3, warmup=50, average=0.995)
+PLAN = Plan(steps=1000, rate=1.5e-3, warmup=50, average=0.995)
 BATCH = 8
 FITTED = 256  # pictures that the linear map is fitted to
 

@@ -21,7 +21,7 @@ from scenes import random_scene
 from training import Draw, Plan, half_precision, train
 
 CONFIG = RRDBNetConfig(width=32, growth=16, blocks=3, doublings=2, unshuffle=2)
-PLAN = Plan(steps=1500, rate=1e-3, warmup=50, average=0.995)
+PLAN = Plan(steps=1000, rate=1e-3, warmup=50, average=0.995)
 BATCH, CROP = 12, 64  # pictures of a step, and the side of the pieces that are enlarged
 SIDE = 128
 DECODED_PART = 0.3  # of the pictures go through the autoencoder first, as those of the model have

@@ -20,7 +20,7 @@ PLAN = Plan(steps=4500, rate=2e-3)
 CROPS, CROP = 16, 64  # pictures of a step, and their side
 WHOLE_FROM = 4000  # the step from which whole pictures are seen
 WHOLE = 8
-DECODER_PLAN = Plan(steps=2000, rate=1e-3, warmup=50, average=0.998)
+DECODER_PLAN = Plan(steps=1500, rate=1e-3, warmup=50, average=0.998)
 KL_WEIGHT = 1e-4  # of the divergence per number of a latent, against the squared error per channel of a pixel
 MEASURED = 512  # pictures that the latents' mean and deviation are measured on
 
