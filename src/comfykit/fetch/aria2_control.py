@@ -40,8 +40,8 @@ def write_control(total: int, done: Spans) -> bytes:
             end = begin + _piece_length(index, total, PIECE_BYTES)
             if span.start <= begin and end <= span.end:
                 complete.append(index)
-            elif blocks := _whole_blocks(span, begin, end):
-                begun.setdefault(index, []).extend(blocks)
+            elif whole := _whole_blocks(span, begin, end):
+                begun.setdefault(index, []).extend(whole)
     field = _to_bits(complete, _up(total, PIECE_BYTES))
     parts = [_VERSION.pack(1, 0, 0), _SIZES.pack(PIECE_BYTES, total, 0, len(field)), field]
     parts.append(_COUNT.pack(len(begun)))
