@@ -13,7 +13,8 @@ import pytest
 from comfykit.errors import FetchError, TransferError, UsageError
 from comfykit.events import Event, TransferEnded, Warned
 from comfykit.fetch.transport import Response
-from comfykit.services.install_models import action, install_models, mirrors_from, plan_models
+from comfykit.services.install_models import install_models, mirrors_from
+from comfykit.services.plan_models import action, plan_models
 from comfykit.settings import Settings, resolve
 from fetch_support import PAGE, files_below, safetensors, sha256
 

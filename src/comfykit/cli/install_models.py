@@ -12,7 +12,8 @@ from comfykit.cli.options import HomeOption, JsonOption
 from comfykit.cli.output import Output
 
 if TYPE_CHECKING:
-    from comfykit.services.install_models import Outcome, Step
+    from comfykit.services.install_models import Outcome
+    from comfykit.services.plan_models import Step
 
 _MANIFESTS = typer.Argument(
     ...,
@@ -52,26 +53,38 @@ def _run(
 
     from comfykit import settings as settings_module
     from comfykit.cli.transfers import reporter_for
+    from comfykit.fetch.hf_cache import cache_from
+    from comfykit.fetch.index import open_index
     from comfykit.services import install_models as service
+    from comfykit.services import plan_models as planning
 
     settings = settings_module.resolve(flags)
     rules = service.mirrors_from(os.environ)
     with reporter_for(output) as progress:
-        steps = service.plan_models(
-            settings.home, manifests, only=only, rules=rules, stdin=sys.stdin.buffer, reporter=progress.report
+        index = open_index(settings.home)
+        steps = planning.plan_models(
+            settings.home,
+            manifests,
+            only=only,
+            rules=rules,
+            stdin=sys.stdin.buffer,
+            reporter=progress.report,
+            index=index,
+            cache=cache_from(os.environ),
         )
         if dry_run or output.as_json:
             for step in steps:
                 _show_step(step, output)
         if dry_run:
             return _end_dry_run(steps, output)
-        progress.expect(sum(service.is_missing(step) for step in steps))
+        progress.expect(sum(planning.is_missing(step) for step in steps))
         outcomes = service.install_models(
             settings,
             steps,
             rules=rules,
             reporter=progress.report,
             on_outcome=lambda outcome: _record(outcome, output),
+            index=index,
         )
     return _end(outcomes, output)
 
@@ -79,7 +92,7 @@ def _run(
 def _show_step(step: Step, output: Output) -> None:
     """One line of the plan."""
     from comfykit.fetch.urls import redact
-    from comfykit.services.install_models import action
+    from comfykit.services.plan_models import action
 
     urls = [redact(address) for address in step.addresses]
     note = step.presence.note
@@ -98,9 +111,11 @@ def _show_step(step: Step, output: Output) -> None:
 
 
 def _end_dry_run(steps: Sequence[Step], output: Output) -> bool:
-    from comfykit.services.install_models import action
+    from comfykit.services.plan_models import action
 
-    counts = {name: sum(action(step) == name for step in steps) for name in ("fetch", "there", "conflict")}
+    counts = {
+        name: sum(action(step) == name for step in steps) for name in ("fetch", "link", "there", "conflict")
+    }
     complete = not counts["conflict"]
     output.record(event="done", status="success" if complete else "error", dry_run=True, **counts)
     output.say(f"{counts['fetch']} to fetch, {counts['there']} there, {counts['conflict']} in the way")
@@ -132,7 +147,7 @@ def _end(outcomes: Sequence[Outcome], output: Output) -> bool:
             output.say(f"  hint: {outcome.hint}")
     counts = {
         status: sum(outcome.status == status for outcome in outcomes)
-        for status in ("fetched", "there", "failed")
+        for status in ("fetched", "linked", "there", "failed")
     }
     complete = not counts["failed"]
     output.record(event="done", status="success" if complete else "error", **counts)

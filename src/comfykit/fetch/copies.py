@@ -1,8 +1,8 @@
 """A file that is wanted and lies somewhere on this machine already: found by its checksum, put in place.
 
-Looked for in what the index knows, in the Hugging Face cache, and among the user's models of the same
-file name. It comes to its place as a reflink (a copy that shares its blocks until one of them is
-written to; Btrfs, XFS), else as a hard link, else as a copy.
+Looked for in what the index knows, in the Hugging Face cache (if there is one), and among the user's
+models of the same file name. It comes to its place as a reflink (a copy that shares its blocks until
+one of them is written to; Btrfs, XFS), else as a hard link, else as a copy.
 """
 
 from __future__ import annotations
@@ -39,17 +39,19 @@ class Copy:
     place: str
 
 
-def find_copy(entry: ManifestEntry, home: Home, index: HashIndex, cache: HfCache) -> Copy | None:
+def find_copy(
+    entry: ManifestEntry, home: Home, index: HashIndex, cache: HfCache | None = None
+) -> Copy | None:
     """A file with an entry's checksum, or (without one) the cache's file of the same address.
 
     Only files that may well be it are read: those that have the entry's file name.
     """
     if entry.sha256 is None:
-        return _cached_by_address(entry, cache)
+        return _cached_by_address(entry, cache) if cache else None
     for path in index.holding(entry.sha256):
         if path.is_file():
             return _copy(path, entry.sha256, _place(path, home))
-    cached = cache.by_sha256(entry.sha256)
+    cached = cache.by_sha256(entry.sha256) if cache else None
     if cached is not None:
         return _copy(cached.path, entry.sha256, f"the Hugging Face cache ({cached.repo})")
     for path in models_of(home):

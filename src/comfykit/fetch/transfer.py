@@ -35,11 +35,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A file that is in place. `host` gave it, None where another process brought it meanwhile."""
+    """A file that is in place. `host` gave it, None where another process brought it meanwhile.
+
+    `sha256` is that of the bytes, None where they were not hashed.
+    """
 
     size: int
     host: str | None
     note: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ def _fetch_from(source: Source, entry: ManifestEntry, partial: Partial, courier:
     if wrong:
         raise _unusable(answer.url, wrong)
     partial.publish()
-    return Delivery(size, host(source.url), note)
+    return Delivery(size, host(source.url), note, sha256)
 
 
 def _receive(
