@@ -168,3 +168,34 @@ def test_homes_that_cannot_be_one(cwd: Path) -> None:
 def test_a_settings_file_that_is_a_folder_is_not_one(cwd: Path) -> None:
     (cwd / "home" / "comfykit.toml").mkdir(parents=True)
     assert resolved(cwd, home="home").device == "auto"
+
+
+def test_mirrors_and_tokens_stand_in_the_file(cwd: Path) -> None:
+    text = '[[mirrors]]\nfrom = "https://a/"\nto = "https://b/"\n[tokens]\nhuggingface = "hush"\n'
+    home = write(cwd / "home", text)
+    (home / "comfykit.toml").chmod(0o600)
+    settings = resolved(cwd, home=home)
+    assert settings.mirrors == ({"from": "https://a/", "to": "https://b/"},)
+    assert settings.tokens == {"huggingface": "hush"}
+    assert "hush" not in repr(settings)
+    assert resolved(cwd, home=cwd / "other").tokens == {}
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+def test_tokens_in_a_file_that_others_can_read_are_refused(cwd: Path, mode: int) -> None:
+    home = write(cwd / "home", '[tokens]\ncivitai = "hush"\n')
+    (home / "comfykit.toml").chmod(mode)
+    with pytest.raises(UsageError, match="others can read it") as caught:
+        resolved(cwd, home=home)
+    assert "chmod 600" in (caught.value.hint or "")
+    assert "hush" not in f"{caught.value} {caught.value.facts}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mirrors = 1", 'mirrors = ["a"]', '[mirrors]\nfrom = "a"', "tokens = 1", "[tokens]\nhuggingface = 5"],
+)
+def test_mirrors_and_tokens_of_another_form_are_refused(cwd: Path, text: str) -> None:
+    home = write(cwd / "home", text)
+    with pytest.raises(UsageError, match=r"mirrors are tables|tokens are texts"):
+        resolved(cwd, home=home)

@@ -16,6 +16,9 @@
 `backend` is what brings files: comfykit's own transfers (`httpx`) or `aria2`. `connections` counts those
 for one file, `max_speed` bytes a second for all files together: `20M`, `1.5G` or a number.
 
+`comfykit.toml` may also hold `[[mirrors]]` (docs/mirrors.md) and `[tokens]` (docs/tokens.md); with tokens
+in it, it must be readable by its owner alone.
+
 Relative paths in `comfykit.toml` are relative to that file, all others to the working directory.
 """
 
@@ -23,9 +26,10 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from comfykit.errors import UsageError
@@ -41,7 +45,18 @@ PREVIEW_METHODS = ("auto", "taesd", "latent2rgb", "none")
 
 _RATE = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) ?(?P<prefix>[KMG])?(i?B)?(/s)?", re.IGNORECASE)
 _PATHS = ("input_dir", "output_dir")
-_KEYS = (*_PATHS, "device", "precision", "preview_method", "jobs", "backend", "connections", "max_speed")
+_KEYS = (
+    *_PATHS,
+    "device",
+    "precision",
+    "preview_method",
+    "jobs",
+    "backend",
+    "connections",
+    "max_speed",
+    "mirrors",
+    "tokens",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,8 @@ class Settings:
     backend: str = "auto"
     connections: int = 16
     max_speed: float | None = None
+    mirrors: tuple[Mapping[str, object], ...] = ()
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def resolve(
@@ -104,6 +121,8 @@ def resolve(
         backend=_one_of("backend", BACKENDS, *pick("backend", "auto")),
         connections=_positive("connections", *pick("connections", 16)),
         max_speed=_rate("max_speed", *pick("max_speed", None)),
+        mirrors=_mirrors(in_file, toml),
+        tokens=_tokens(in_file, toml),
     )
 
 
@@ -142,6 +161,30 @@ def _read_file(path: Path) -> dict[str, object]:
     for name in _PATHS:
         if not isinstance(table.get(name, ""), str):
             raise UsageError(f"{path}: {name} {table[name]!r} is not a path", hint="put it between quotes")
+    return table
+
+
+def _mirrors(in_file: Mapping[str, object], toml: Path | None) -> tuple[Mapping[str, object], ...]:
+    """The tables of `[[mirrors]]`; what stands in them is judged where they are used."""
+    tables = in_file.get("mirrors", [])
+    if not (isinstance(tables, list) and all(isinstance(table, dict) for table in tables)):
+        raise UsageError(f"{toml}: mirrors are tables", hint="write [[mirrors]], then from and to below it")
+    return tuple(tables)
+
+
+def _tokens(in_file: Mapping[str, object], toml: Path | None) -> Mapping[str, str]:
+    """The entries of `[tokens]`, from a file that nobody else can read."""
+    table = in_file.get("tokens", {})
+    if not (isinstance(table, dict) and all(isinstance(token, str) for token in table.values())):
+        raise UsageError(
+            f"{toml}: tokens are texts", hint='write [tokens], then huggingface = "hf_..." below it'
+        )
+    if table and toml is not None:
+        mode = stat.S_IMODE(toml.stat().st_mode)
+        if mode & 0o077:
+            raise UsageError(
+                f"{toml} holds tokens, and others can read it (mode {mode:03o})", hint=f"chmod 600 {toml}"
+            )
     return table
 
 
