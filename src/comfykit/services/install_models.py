@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import wait
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 
@@ -25,13 +24,11 @@ from comfykit.fetch.index import HashIndex, open_index
 from comfykit.fetch.mirrors import Mirror
 from comfykit.fetch.presence import State
 from comfykit.fetch.provenance import provenance_of, record_provenance
-from comfykit.fetch.threads import in_thread
 from comfykit.fetch.transfer import Courier, fetch_file
 from comfykit.fetch.transport import Transport
+from comfykit.services.parallel import in_parallel
 from comfykit.services.plan_models import Step, is_missing
 from comfykit.settings import Settings
-
-_CLEAN_UP_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,46 +91,16 @@ def install_models(
         else:
             settle(number, _settled(step))
     if missing:
-        queue = _Queue(missing)
         with _network() if transport is None else nullcontext(transport) as carrier:
             courier = Courier(settings.home, carrier, report, cancel, rules)
 
-            def work() -> None:
-                for number in queue:
-                    outcome = _bring(steps[number], courier, index)
-                    _keep(steps[number], outcome, courier, index)
-                    settle(number, outcome)
+            def work(number: int) -> None:
+                outcome = _bring(steps[number], courier, index)
+                _keep(steps[number], outcome, courier, index)
+                settle(number, outcome)
 
-            _run(min(settings.jobs, len(missing)), work, cancel)
+            in_parallel(min(settings.jobs, len(missing)), missing, work, cancel)
     return [outcomes[number] for number in range(len(steps))]
-
-
-class _Queue:
-    """An iterator that several threads may take from."""
-
-    def __init__(self, items: Sequence[int]) -> None:
-        self._items = iter(items)
-        self._lock = threading.Lock()
-
-    def __iter__(self) -> Iterator[int]:
-        return self
-
-    def __next__(self) -> int:
-        with self._lock:
-            return next(self._items)
-
-
-def _run(jobs: int, work: Callable[[], object], cancel: threading.Event) -> None:
-    """Run `work` in several threads until all are done; raises what one of them raised."""
-    threads = [in_thread(work) for _ in range(jobs)]
-    try:
-        wait(threads)
-    except KeyboardInterrupt:
-        cancel.set()
-        wait(threads, timeout=_CLEAN_UP_SECONDS)
-        raise
-    for thread in threads:
-        thread.result()
 
 
 def _bring(step: Step, courier: Courier, index: HashIndex) -> Outcome:
