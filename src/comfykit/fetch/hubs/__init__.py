@@ -1,4 +1,4 @@
-"""What is known of the sites that models come from: addresses, tokens, refusals, announced hashes.
+"""What is known of the sites that models come from: addresses, refusals, announced hashes.
 
     base          what every hub answers
     huggingface, civitai, github, modelscope
@@ -21,7 +21,20 @@ from comfykit.fetch.hubs.github import GitHub
 from comfykit.fetch.hubs.huggingface import HuggingFace
 from comfykit.fetch.hubs.modelscope import ModelScope
 
-__all__ = ["HUBS", "Announced", "Ask", "Refusal", "address", "announced", "file_name", "hint", "pinned"]
+__all__ = [
+    "HUBS",
+    "Announced",
+    "Ask",
+    "Refusal",
+    "address",
+    "announced",
+    "can_announce",
+    "file_name",
+    "hint",
+    "hub_of",
+    "is_pinned",
+    "pinned",
+]
 
 HUBS: tuple[Hub, ...] = (HuggingFace(), Civitai(), GitHub(), ModelScope())
 
@@ -64,6 +77,12 @@ def is_pinned(url: str) -> bool:
 def pinned(url: str, ask: Ask) -> str:
     """The address of the bytes, where `url` is the page of a model; the newest version is taken."""
     return pin(url, ask) if unpinned(url) else url
+
+
+def can_announce(url: str) -> bool:
+    """Whether a hub's interface may know the size and hash of the file at an address."""
+    hub = hub_of(url)
+    return hub is not None and hub.question(url) is not None
 
 
 def announced(url: str, ask: Ask) -> Announced | None:
