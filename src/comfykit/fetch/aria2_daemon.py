@@ -116,6 +116,8 @@ def _spawn(binary: str, chosen: Mapping[str, str], words: IO[bytes]) -> Process:
                     stderr=subprocess.STDOUT,
                     env=environment(),
                     start_new_session=True,
+                    # Python ignores SIGXFSZ: so must aria2, or a file too large for the disk ends it.
+                    restore_signals=False,
                     preexec_fn=_die_with_parent if _LIBC else None,  # noqa: PLW1509  (one system call)
                 )
         except (OSError, subprocess.SubprocessError) as error:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import aria2p
 
-from comfykit.errors import TransferError
-
 _KEYS = ["status", "completedLength", "errorCode", "errorMessage"]
 _SECONDS = 10.0
+_RUNNING = frozenset({"active", "waiting", "paused"})
 
 
 class RpcFailed(Exception):
@@ -35,6 +36,11 @@ class Status:
     done: int
     code: int
     message: str
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in _RUNNING
 
 
 class Rpc(aria2p.Client):
@@ -57,6 +63,13 @@ class Rpc(aria2p.Client):
             raise RpcFailed("aria2 answers something else")
         return answer
 
+    def call(self, *arguments: Any, **more: Any) -> Any:
+        """Call a method; raises `RpcFailed` where it is refused."""
+        try:
+            return super().call(*arguments, **more)
+        except aria2p.ClientException as error:
+            raise RpcFailed(f"aria2: {error}") from error
+
     def status(self, gid: str) -> Status:
         """How far a download is."""
         told = self.tell_status(gid, _KEYS)
@@ -71,7 +84,17 @@ class Rpc(aria2p.Client):
         """Where the bytes of a download come from right now, after redirects."""
         return [server["currentUri"] for file in self.get_servers(gid) for server in file["servers"]]
 
-
-def in_words(error: Exception) -> TransferError:
-    """An error for a person from what a call raised."""
-    return TransferError(f"aria2: {error}")
+    def end(self, gid: str) -> bool:
+        """Take a download back; whether aria2 has let go of its file."""
+        with suppress(RpcFailed):  # it has ended by itself
+            self.force_remove(gid)
+        try:
+            deadline = time.monotonic() + _SECONDS
+            while self.status(gid).running:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.01)
+            self.remove_download_result(gid)
+        except RpcFailed:
+            return False
+        return True

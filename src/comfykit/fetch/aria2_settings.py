@@ -8,7 +8,7 @@ from comfykit.fetch.limits import Limits
 
 MAX_CONNECTIONS = 16  # aria2 refuses more to one server
 
-_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
+_KEPT = ("PATH", "TMPDIR")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -53,8 +53,11 @@ def options(limits: Limits, port: int, secret: str) -> dict[str, str]:
 
 
 def environment() -> dict[str, str]:
-    """What aria2 may see of our environment: no tokens. It reads proxies in small letters alone."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    """What aria2 may see of our environment: no tokens. It reads proxies in small letters alone.
+
+    Its messages are read by `aria2_errors`, so they are in English.
+    """
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ} | {"LC_ALL": "C"}
     for name in _PROXIES:
         if value := os.environ.get(name) or os.environ.get(name.upper()):
             kept[name] = value
