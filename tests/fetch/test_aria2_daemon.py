@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import aria2p
 import pytest
 
 from comfykit.errors import FetchError
 from comfykit.fetch.aria2_daemon import Daemon
+from comfykit.fetch.aria2_rpc import RpcFailed
 from comfykit.fetch.limits import Limits
 from fetch_support import environment
 
@@ -58,7 +58,7 @@ def test_it_starts_again_when_somebody_ended_it(daemon: Daemon) -> None:
 
 def test_the_secret_is_wanted_and_shown_nowhere(daemon: Daemon) -> None:
     rpc = daemon.rpc()
-    with pytest.raises(aria2p.ClientException, match="Unauthorized"):
+    with pytest.raises(RpcFailed, match="Unauthorized"):
         type(rpc)(rpc.port, "guess").get_version()
     arguments = Path(f"/proc/{daemon.pid}/cmdline").read_bytes()
     assert rpc.secret.encode() not in arguments

@@ -102,7 +102,9 @@ class Download:
                 advanced(self._task.size)
                 return
             if not status.running:
-                raise error_of(status, host(self._task.remote.url))
+                raise error_of(
+                    status, host(self._task.remote.url), self._task.partial.fileno, self._task.size
+                )
             advanced(status.done)
             now = time.monotonic()
             if now - since >= self._limits.slow_seconds:

@@ -14,9 +14,7 @@ from comfykit.fetch.aria2_rpc import Status
 from comfykit.fetch.retry import Cause, fault
 
 _DISK_FULL = 9
-_DISK = frozenset({15, 16, 17, 18})
-# Errors that its messages name by the words of the system.
-_NAMED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+_DISK = frozenset({_DISK_FULL, 15, 16, 17, 18})
 
 _CAUSES = {
     2: (Cause.STALLED, "nothing arrived for too long"),
@@ -34,12 +32,21 @@ _CAUSES = {
 }
 
 
-def error_of(status: Status, host: str) -> TransferError | OSError:
-    """What to raise for a download that ended with an error."""
-    if status.code == _DISK_FULL:
-        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def error_of(status: Status, host: str, descriptor: int, size: int) -> TransferError | OSError:
+    """What to raise for a download of `size` bytes into an open file that ended with an error."""
     if status.code in _DISK:
-        number = next((code for code in _NAMED if os.strerror(code) in status.message), errno.EIO)
-        return OSError(number, os.strerror(number))
+        return _disk_error(status, descriptor, size)
     cause, words = _CAUSES.get(status.code, (Cause.BROKEN, "the transfer ended early"))
     return fault(cause, f"{host}: {words} (aria2's status {status.code})")
+
+
+def _disk_error(status: Status, descriptor: int, size: int) -> OSError:
+    """The system's own error: aria2 does not pass it on when its cache is written, so ask for the room."""
+    if status.code == _DISK_FULL:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        return error
+    return OSError(errno.EIO, f"{os.strerror(errno.EIO)}, aria2 says: {status.message}")
