@@ -8,7 +8,7 @@ import pytest
 
 from comfykit.errors import TransferError, UsageError
 from comfykit.fetch.entry import ManifestEntry
-from comfykit.fetch.guide import Guide, informed, needs_asking, open_guide
+from comfykit.fetch.guide import Guide, informed, named, needs_asking, open_guide
 from comfykit.fetch.source import Expected
 from comfykit.settings import resolve
 
@@ -87,3 +87,9 @@ def test_a_hub_that_does_not_answer_stops_nothing_but_an_unsettled_version() -> 
 def test_hugging_face_is_not_asked_as_its_redirect_says_all() -> None:
     assert not needs_asking(entry(FILE))
     assert informed(entry(FILE), ask)[1] == Expected()
+
+
+def test_a_name_is_the_address_s_or_the_hub_s() -> None:
+    assert named("https://civitai.com/models/10", ask) == (DOWNLOAD, "a.pt")
+    assert named(FILE, ask) == (FILE, "a.pt")
+    assert named("https://h.example/download", ask) == ("https://h.example/download", None)

@@ -60,3 +60,16 @@ def informed(entry: ManifestEntry, ask: Ask) -> tuple[ManifestEntry, Expected]:
         if found is not None and found.sha256 is not None:
             return entry, Expected(entry.size or found.size, found.sha256, host(url))
     return entry, Expected(entry.size, None, entry.place if entry.size else "")
+
+
+def named(url: str, ask: Ask) -> tuple[str, str | None]:
+    """An address with its model's version settled, and the file name that it or its hub gives.
+
+    The name is a stranger's: `comfykit.fetch.paths` decides whether it can be used.
+    """
+    url = hubs.pinned(url, ask)
+    name = hubs.file_name(url)
+    if name is None:
+        found = hubs.announced(url, ask)
+        name = found.name if found else None
+    return url, name
