@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from comfykit.errors import FetchError, TransferError, UsageError
-from comfykit.events import Event, TransferEnded, Warned
-from comfykit.fetch.transport import Response
+from comfykit.events import Event, Reporter, TransferEnded, Warned
+from comfykit.fetch.backend import Job, Received
+from comfykit.fetch.partial import Partial
 from comfykit.services.install_models import install_models, mirrors_from
 from comfykit.services.plan_models import action, plan_models
 from comfykit.settings import Settings, resolve
@@ -21,18 +22,10 @@ from fetch_support import PAGE, files_below, safetensors, sha256
 A, B = safetensors(100, 1), safetensors(200, 2)
 
 
-class FakeResponse:
-    def __init__(self, data: bytes) -> None:
-        self.status = 200
-        self.headers: Mapping[str, str] = {"Content-Length": str(len(data))}
-        self._data = data
+class FakeBackend:
+    """Serves a table; counts how many files are on their way at once."""
 
-    def chunks(self) -> Iterator[bytes]:
-        yield self._data
-
-
-class FakeTransport:
-    """Serves a table; counts how many requests are open at once."""
+    name = "fake"
 
     def __init__(self, table: Mapping[str, bytes]) -> None:
         self.table = table
@@ -40,20 +33,25 @@ class FakeTransport:
         self.open = self.most_open = 0
         self.lock = threading.Lock()
 
-    @contextmanager
-    def get(self, url: str, headers: Mapping[str, str]) -> Iterator[Response]:
+    def receive(self, job: Job, partial: Partial, cancel: threading.Event, report: Reporter) -> Received:
+        (source,) = job.sources
         with self.lock:
-            self.asked.append(url)
+            self.asked.append(source.url)
             self.open += 1
             self.most_open = max(self.most_open, self.open)
         try:
-            if url not in self.table:
-                raise TransferError(f"no {url}")
+            if source.url not in self.table:
+                raise TransferError(f"no {source.url}")
             threading.Event().wait(0.02)
-            yield FakeResponse(self.table[url])
+            data = self.table[source.url]
+            os.pwrite(partial.fileno, data, 0)
+            return Received(len(data), sha256(data), (source,), fetched=len(data))
         finally:
             with self.lock:
                 self.open -= 1
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -78,10 +76,10 @@ def test_a_plan_touches_nothing(settings: Settings) -> None:
 
 
 def test_what_lacks_is_fetched_and_what_fails_stops_no_other(settings: Settings) -> None:
-    transport = FakeTransport({"https://hub/a.safetensors": A, "https://hub/c.safetensors": B})
+    backend = FakeBackend({"https://hub/a.safetensors": A, "https://hub/c.safetensors": B})
     steps = plan(settings, manifest("a.safetensors", "b.safetensors", "c.safetensors"))
     events: list[Event] = []
-    outcomes = install_models(settings, steps, transport=transport, reporter=events.append)
+    outcomes = install_models(settings, steps, backend=backend, reporter=events.append)
     assert [outcome.status for outcome in outcomes] == ["fetched", "failed", "fetched"]
     assert outcomes[1].note == "no https://hub/b.safetensors"
     assert files_below(settings.home.models) == {"vae/a.safetensors": A, "vae/c.safetensors": B}
@@ -89,26 +87,26 @@ def test_what_lacks_is_fetched_and_what_fails_stops_no_other(settings: Settings)
 
 
 def test_a_second_run_asks_for_nothing(settings: Settings) -> None:
-    transport = FakeTransport({"https://hub/a.safetensors": A})
+    backend = FakeBackend({"https://hub/a.safetensors": A})
     text = manifest("a.safetensors", sha=sha256(A))
     for status in ("fetched", "there"):
-        (outcome,) = install_models(settings, plan(settings, text), transport=transport)
+        (outcome,) = install_models(settings, plan(settings, text), backend=backend)
         assert outcome.status == status
-    assert len(transport.asked) == 1
+    assert len(backend.asked) == 1
 
 
 def test_another_file_there_is_a_failure_and_stays(settings: Settings) -> None:
-    transport = FakeTransport({"https://hub/a.safetensors": A})
+    backend = FakeBackend({"https://hub/a.safetensors": A})
     path = settings.home.models / "vae" / "a.safetensors"
     path.parent.mkdir(parents=True)
     path.write_bytes(B)
     (step,) = plan(settings, manifest("a.safetensors", sha=sha256(A)))
     assert action(step) == "conflict"
-    (outcome,) = install_models(settings, [step], transport=transport)
+    (outcome,) = install_models(settings, [step], backend=backend)
     assert (outcome.status, outcome.code) == ("failed", "conflict")
     assert sha256(B) in outcome.note
     assert path.read_bytes() == B
-    assert transport.asked == []
+    assert backend.asked == []
 
 
 @pytest.mark.parametrize("broken", [b"", PAGE, A[:-1]])
@@ -120,7 +118,7 @@ def test_a_broken_file_is_fetched_again_with_a_warning(settings: Settings, broke
     steps = plan(settings, manifest("a.safetensors"), reporter=events.append)
     assert isinstance(events[0], Warned)
     assert "fetched again" in events[0].message
-    install_models(settings, steps, transport=FakeTransport({"https://hub/a.safetensors": A}))
+    install_models(settings, steps, backend=FakeBackend({"https://hub/a.safetensors": A}))
     assert path.read_bytes() == A
 
 
@@ -153,19 +151,19 @@ def test_a_folder_that_leads_out_is_refused_before_a_byte_is_fetched(
 
 def test_files_come_at_the_same_time_but_never_more_than_jobs(settings: Settings) -> None:
     names = [f"{index}.safetensors" for index in range(8)]
-    transport = FakeTransport({f"https://hub/{name}": A for name in names})
-    outcomes = install_models(settings, plan(settings, manifest(*names)), transport=transport)
+    backend = FakeBackend({f"https://hub/{name}": A for name in names})
+    outcomes = install_models(settings, plan(settings, manifest(*names)), backend=backend)
     assert [outcome.entry.name for outcome in outcomes] == names
-    assert transport.most_open == 2
+    assert backend.most_open == 2
 
 
 def test_an_error_of_our_own_is_not_swallowed(settings: Settings) -> None:
     class Broken:
-        def get(self, url: str, headers: Mapping[str, str]) -> None:
+        def receive(self, *arguments: object) -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        install_models(settings, plan(settings, manifest("a.safetensors")), transport=Broken())  # type: ignore[arg-type]
+        install_models(settings, plan(settings, manifest("a.safetensors")), backend=Broken())  # type: ignore[arg-type]
 
 
 def test_rules_rewrite_what_is_asked_and_not_what_is_named(settings: Settings) -> None:
@@ -173,6 +171,6 @@ def test_rules_rewrite_what_is_asked_and_not_what_is_named(settings: Settings) -
     (step,) = plan(settings, manifest("a.safetensors"), rules=rules)
     assert step.addresses == ("http://127.0.0.1:8/hub/a.safetensors",)
     assert step.entry.urls == ("https://hub/a.safetensors",)
-    transport = FakeTransport({"http://127.0.0.1:8/hub/a.safetensors": A})
-    (outcome,) = install_models(settings, [step], transport=transport, rules=rules)
+    backend = FakeBackend({"http://127.0.0.1:8/hub/a.safetensors": A})
+    (outcome,) = install_models(settings, [step], backend=backend, rules=rules)
     assert (outcome.status, outcome.host) == ("fetched", "127.0.0.1:8")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from comfykit.errors import FetchError, Interrupted, VerificationError
 from comfykit.events import (
@@ -18,14 +19,16 @@ from comfykit.events import (
     silent,
 )
 from comfykit.fetch import mirrors
+from comfykit.fetch.backend import Backend
 from comfykit.fetch.copies import Copy, adopt
 from comfykit.fetch.entry import ManifestEntry
+from comfykit.fetch.guide import Guide
 from comfykit.fetch.index import HashIndex, open_index
 from comfykit.fetch.mirrors import Mirror
 from comfykit.fetch.presence import State
 from comfykit.fetch.provenance import provenance_of, record_provenance
-from comfykit.fetch.transfer import Courier, fetch_file
-from comfykit.fetch.transport import Transport
+from comfykit.fetch.transfer import Courier, as_listed, fetch_file
+from comfykit.services.backends import open_backend, open_inform
 from comfykit.services.parallel import in_parallel
 from comfykit.services.plan_models import Step, is_missing
 from comfykit.settings import Settings
@@ -35,7 +38,8 @@ from comfykit.settings import Settings
 class Outcome:
     """What became of one file: `fetched`, `linked`, `there` or `failed`; `note` is for a person.
 
-    `host` is where it was fetched from; `sha256` is known where the bytes were hashed on their way.
+    `host` is where it was fetched from, in `seconds`; `sha256` is known where the bytes were hashed on
+    their way.
     """
 
     entry: ManifestEntry
@@ -46,6 +50,7 @@ class Outcome:
     hint: str | None = None
     code: str | None = None
     sha256: str | None = None
+    seconds: float = 0.0
 
 
 def mirrors_from(environment: Mapping[str, str]) -> tuple[Mirror, ...]:
@@ -57,8 +62,9 @@ def install_models(
     settings: Settings,
     steps: Sequence[Step],
     *,
-    transport: Transport | None = None,
+    backend: Backend | None = None,
     rules: Sequence[Mirror] = (),
+    guide: Guide | None = None,
     reporter: Reporter = silent,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
     index: HashIndex | None = None,
@@ -68,6 +74,8 @@ def install_models(
     A file that fails does not stop the others. `reporter` and `on_outcome` are called by one thread
     at a time. Ctrl-C (KeyboardInterrupt) ends all transfers within a second and leaves nothing
     unverified under a final name. Hashes and origins of what came are kept in the home (`index`).
+    `guide` says where files are asked for, without one `rules` and the manifests do; `backend` is that of
+    the settings unless one is given.
     """
     index = open_index(settings.home) if index is None else index
     lock = threading.Lock()
@@ -91,11 +99,17 @@ def install_models(
         else:
             settle(number, _settled(step))
     if missing:
-        with _network() if transport is None else nullcontext(transport) as carrier:
-            courier = Courier(settings.home, carrier, report, cancel, rules)
+        guide = Guide(tuple(rules)) if guide is None else guide
+        wanted = [steps[number].entry for number in missing]
+        with ExitStack() as stack:
+            carrier = backend or stack.enter_context(open_backend(settings, guide))
+            inform = stack.enter_context(open_inform(guide, wanted))
+            courier = Courier(settings.home, carrier, report, cancel, guide.sources, inform or as_listed)
 
             def work(number: int) -> None:
+                started = time.monotonic()
                 outcome = _bring(steps[number], courier, index)
+                outcome = replace(outcome, seconds=time.monotonic() - started)
                 _keep(steps[number], outcome, courier, index)
                 settle(number, outcome)
 
@@ -154,10 +168,3 @@ def _settled(step: Step) -> Outcome:
     if found.state is State.CONFLICT:
         return Outcome(step.entry, "failed", found.note, found.size, hint=found.hint, code="conflict")
     return Outcome(step.entry, "there", found.note, found.size)
-
-
-def _network() -> AbstractContextManager[Transport]:
-    """The real transport; imported here, as httpx costs start-up time."""
-    from comfykit.fetch.http import HttpTransport
-
-    return closing(HttpTransport())
