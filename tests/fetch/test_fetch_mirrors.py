@@ -139,6 +139,7 @@ def test_a_mirror_gets_neither_headers_nor_tokens_nor_a_secret_query() -> None:
     assert second.url == "https://m.example/o/r/resolve/main/a.safetensors?part=1"
     assert (second.headers, second.headers_for(FILE)) == ((), {})
     assert second.title == "m.example"
+    assert (first.token_from, second.token_from) == ("HF_TOKEN", None)
 
 
 def test_signed_addresses_lose_their_signature_too() -> None:
@@ -159,6 +160,7 @@ def test_an_authorization_of_the_manifest_is_preferred_to_a_token() -> None:
     asked = entry(FILE, headers=(("authorization", "Bearer mine"),))
     (source,) = sources_for(asked, (), tokens(HF_TOKEN="other"))
     assert source.headers_for(FILE) == {"authorization": "Bearer mine"}
+    assert source.token_from == "the manifest"
 
 
 def test_no_secret_goes_over_http_except_on_this_machine() -> None:

@@ -100,9 +100,13 @@ def _source(url: str, entry: ManifestEntry, tokens: Tokens) -> Source:
     if origin(url)[0] != "https" and not is_loopback(url):
         headers = tuple(header for header in headers if not is_secret_header(header[0]))
     url, token = _token_of_query(url)
-    if not any(name.lower() == "authorization" for name, _ in headers):
-        headers = (*headers, *((("Authorization", f"Bearer {token}"),) if token else tokens.headers(url)))
-    return Source(url, headers, origin(url), entry.user_agent, host(url))
+    token_from = "the manifest" if any(name.lower() == "authorization" for name, _ in headers) else None
+    if token_from is None and token:
+        headers, token_from = (*headers, ("Authorization", f"Bearer {token}")), "the address"
+    elif token_from is None:
+        headers, found = (*headers, *tokens.headers(url)), tokens.for_url(url)
+        token_from = found.said_by if found else None
+    return Source(url, headers, origin(url), entry.user_agent, host(url), token_from)
 
 
 def _token_of_query(url: str) -> tuple[str, str | None]:

@@ -15,7 +15,7 @@ class Source:
 
     `headers` may be secrets: they go to `bound_to` (scheme, host and port) and to nobody else, whatever
     the address is and wherever it redirects to. `user_agent` goes everywhere. `name` is what people
-    call the source; without one it is the host.
+    call the source; without one it is the host. `token_from` says where a token among the headers was found.
     """
 
     url: str = field(repr=False)
@@ -23,6 +23,7 @@ class Source:
     bound_to: Origin | None = None
     user_agent: str | None = None
     name: str = ""
+    token_from: str | None = None
 
     @property
     def title(self) -> str:
