@@ -234,3 +234,15 @@ def test_a_link_that_worked_and_does_no_more_has_expired(status: int, fields: di
     with pytest.raises(TransferError) as caught:
         open_span(wire, remote, Span(0, 1), Line())
     assert caught.value.facts["cause"] is Cause.EXPIRED
+
+
+def test_a_refusal_says_whether_a_token_is_missing_or_does_not_suffice() -> None:
+    url = "https://huggingface.co/o/r/resolve/main/m"
+    refused = FakeAnswer(403, {"X-Error-Code": "GatedRepo"})
+    hints = []
+    for headers, token_from in (((), None), ((SECRET,), "HF_TOKEN")):
+        with pytest.raises(TransferError) as caught:
+            resolve(FakeWire({url: refused}), Source(url, headers, origin(url), token_from=token_from))
+        hints.append(caught.value.hint or "")
+    assert "set HF_TOKEN" in hints[0]
+    assert "the token of HF_TOKEN has to accept the terms at https://huggingface.co/o/r;" in hints[1]

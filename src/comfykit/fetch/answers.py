@@ -73,17 +73,24 @@ def number(text: str | None) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-def check_status(url: str, status: int, headers: Mapping[str, str], *, redirected: bool = False) -> None:
+def check_status(
+    url: str,
+    status: int,
+    headers: Mapping[str, str],
+    *,
+    redirected: bool = False,
+    token_from: str | None = None,
+) -> None:
     """Raise the fault of an answer that is neither the file nor a part of it.
 
     `redirected` means that the address came from a redirect that led to the file before: then a
-    refusal may mean that a signed link has expired.
+    refusal may mean that a signed link has expired. `token_from` is where the token that was sent stood.
     """
     name = host(url)
     if redirected and status in EXPIRED:
         raise fault(Cause.EXPIRED, f"{name} answered {status}: its link has expired", status=status)
     if status in (401, 403):
-        raise _refused(url, status, headers)
+        raise _refused(url, status, headers, token_from)
     if status == 407:
         raise fault(Cause.ODD, "the proxy wants a login (407)", "set it in HTTPS_PROXY", status=status)
     if status in (404, 410):
@@ -132,8 +139,8 @@ def read_total(headers: Mapping[str, str]) -> int | None:
     return int(match[1]) if match else None
 
 
-def _refused(url: str, status: int, headers: Mapping[str, str]) -> TransferError:
-    refusal = hubs.Refusal(url, status, headers.get("X-Error-Code", ""))
+def _refused(url: str, status: int, headers: Mapping[str, str], token_from: str | None) -> TransferError:
+    refusal = hubs.Refusal(url, status, headers.get("X-Error-Code", ""), token_from)
     usual = (
         "give a token as 'header=Authorization: Bearer TOKEN' below the address, "
         "and accept the model's terms on its page if it has any"

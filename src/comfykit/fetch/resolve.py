@@ -8,6 +8,7 @@ bytes at once, so that no request is made only to look.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
@@ -96,7 +97,10 @@ def open_span(wire: Wire, remote: Remote, span: Span, line: Line) -> Opened:
     try:
         if answer.status in _REDIRECTS:
             raise fault(Cause.EXPIRED, f"{host(remote.url)} redirects to another address now")
-        check_status(remote.url, answer.status, answer.headers, redirected=remote.expires)
+        token_from = _token_sent(remote.source, remote.headers)
+        check_status(
+            remote.url, answer.status, answer.headers, redirected=remote.expires, token_from=token_from
+        )
         return _opened(remote.source, remote.url, remote.headers, answer, span, remote.expires)
     except BaseException:
         answer.close()
@@ -107,7 +111,7 @@ def _opened(
     source: Source, url: str, headers: dict[str, str], answer: Answer, span: Span, expires: bool
 ) -> Opened:
     """Judge the answer at the end of a chain."""
-    check_status(url, answer.status, answer.headers)
+    check_status(url, answer.status, answer.headers, token_from=_token_sent(source, headers))
     fields = answer.headers
     if answer.status == 206:
         part, total = read_part(url, span, fields)
@@ -132,6 +136,11 @@ def _opened(
 def _range(span: Span, validator: str | None) -> dict[str, str]:
     fields = {"Range": f"bytes={span.start}-{span.end - 1 if span.end < WHOLE else ''}"}
     return {**fields, "If-Range": validator} if validator else fields
+
+
+def _token_sent(source: Source, headers: Mapping[str, str]) -> str | None:
+    """Where the token among the headers of a request was found; None where it had none."""
+    return source.token_from if any(name.lower() == "authorization" for name in headers) else None
 
 
 def _public(source: Source) -> dict[str, str]:
