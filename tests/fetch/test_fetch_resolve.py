@@ -198,7 +198,7 @@ def test_a_part_may_be_shorter_than_asked_for() -> None:
     ],
 )
 def test_a_part_that_was_not_asked_for_is_not_used(text: str | None) -> None:
-    with pytest.raises(TransferError, match="Content-Range|was asked for"):
+    with pytest.raises(TransferError, match=r"Content-Range|was asked for"):
         span_of(text)
 
 

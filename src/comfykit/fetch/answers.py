@@ -128,7 +128,8 @@ def read_part(url: str, asked: Span, headers: Mapping[str, str]) -> tuple[Span, 
     ):  # fmt: skip
         raise fault(
             Cause.ODD,
-            f"{name} was asked for the bytes from {asked.start} to {asked.end - 1} and sent {text.strip()[:80]}",
+            f"{name} was asked for the bytes from {asked.start} to {asked.end - 1} "
+            f"and sent {text.strip()[:80]}",
         )
     return Span(start, last + 1), total
 
