@@ -9,7 +9,8 @@ moves on by one each round, so that what else the machine does falls on all alik
 use one connection a file and take their turn only once where each is limited). comfykit and aria2 verify
 SHA-256; curl and huggingface_hub verify nothing. Seconds are those of the whole process, with its start;
 CPU is user and system time of the process and its children, peak its largest resident set (of the process
-or of a child, whichever is larger; at least the 22 MiB of this script, which it starts as). After each run all files are compared with what was served.
+or of a child, whichever is larger; never below the 22 MiB of this script, which it starts as). After each
+run all files are compared with what was served.
 
 MB are 10^6 bytes. `ratio` is the median over rounds of a client's throughput divided by aria2's in the same
 round: above 1 is faster than aria2.

@@ -10,6 +10,7 @@ them to whoever it is redirected to).
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +38,12 @@ class Aria2Backend:
 
     def receive(self, job: Job, partial: Partial, cancel: threading.Event, report: Reporter) -> Received:
         """As `Backend.receive`: one source after the other."""
-        errand = Errand(self, job, partial, cancel, report)
+        with closing(Errand(self, job, partial, cancel, report)) as errand:
+            return self._receive(errand, job, partial, cancel, report)
+
+    def _receive(
+        self, errand: Errand, job: Job, partial: Partial, cancel: threading.Event, report: Reporter
+    ) -> Received:
         failures: list[FetchError] = []
         for source in job.sources:
             if failures:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from comfykit.errors import FetchError, Interrupted
 from comfykit.fetch.aria2_control import read_control, write_control
@@ -43,17 +42,28 @@ class Task:
     done: Spans
 
 
+class Watcher(Protocol):
+    """Is told how far a download is."""
+
+    def advanced(self, count: int) -> None:
+        """So many bytes have come, with those that were there."""
+
+    def written(self, have: Spans) -> None:
+        """These bytes are in the partial file; about once a second."""
+
+
 class Download:
     """A download of aria2's; `link` is a path for it alone in the folder that control files go to."""
 
-    def __init__(self, daemon: Daemon, task: Task, link: Path, limits: Limits) -> None:
+    def __init__(self, daemon: Daemon, task: Task, link: Path, limits: Limits, watcher: Watcher) -> None:
         self._daemon, self._task, self._link, self._limits = daemon, task, link, limits
+        self._watcher = watcher
         self._control = link.with_name(f"{link.name}.aria2")
         self._have = task.done.copy()
         self._noted = time.monotonic()
 
-    def run(self, cancel: threading.Event, advanced: Callable[[int], None]) -> None:
-        """Bring the bytes that lack; `advanced` is told how many are there.
+    def run(self, cancel: threading.Event) -> None:
+        """Bring the bytes that lack.
 
         Raises `TransferError` with its cause, `OSError` where the disk refuses them, `Interrupted`. The
         journal of the partial file has been brought up to date then, and aria2 writes no more.
@@ -67,11 +77,12 @@ class Download:
                 self._control.write_bytes(write_control(self._task.size, self._task.done))
             gid = self._add(rpc)
             try:
-                self._watch(rpc, gid, cancel, advanced)
+                self._watch(rpc, gid, cancel)
             finally:
-                if not rpc.end(gid):
+                ended = rpc.end(gid)
+                if ended is None:
                     self._daemon.close()  # nobody else may write there when we give the file back
-                self._account()
+                self._account(complete=ended is not None and ended.state == "complete")
         except RpcFailed as error:
             raise fault(Cause.BROKEN, str(error)) from error
         finally:
@@ -92,20 +103,19 @@ class Download:
         }
         return str(rpc.add_uri([self._task.remote.url], options))
 
-    def _watch(self, rpc: Rpc, gid: str, cancel: threading.Event, advanced: Callable[[int], None]) -> None:
+    def _watch(self, rpc: Rpc, gid: str, cancel: threading.Event) -> None:
         """Wait for the end; raise why it is not a good one."""
         since, counted = time.monotonic(), 0
         while True:
             status = rpc.status(gid)
             if status.state == "complete":
-                self._have = Spans([Span(0, self._task.size)])
-                advanced(self._task.size)
+                self._watcher.advanced(self._task.size)
                 return
             if not status.running:
                 raise error_of(
                     status, host(self._task.remote.url), self._task.partial.fileno, self._task.size
                 )
-            advanced(status.done)
+            self._watcher.advanced(status.done)
             now = time.monotonic()
             if now - since >= self._limits.slow_seconds:
                 if status.done - counted < self._limits.slow_rate * (now - since):
@@ -117,9 +127,11 @@ class Download:
             if cancel.wait(_POLL_SECONDS):
                 raise Interrupted("interrupted")
 
-    def _account(self) -> None:
+    def _account(self, *, complete: bool = False) -> None:
         """Flush and write down what aria2 has: nothing new where its control file cannot be read just now."""
-        if self._have.covered < self._task.size:
+        if complete:
+            self._have = Spans([Span(0, self._task.size)])
+        else:
             try:
                 size, have = read_control(self._control.read_bytes())
             except (FileNotFoundError, ValueError):
@@ -129,6 +141,7 @@ class Download:
                     self._have = have
         os.fdatasync(self._task.partial.fileno)
         self._task.partial.journal.flushed(self._have)
+        self._watcher.written(self._have)
         self._noted = time.monotonic()
 
     def _stalled(self, count: int, seconds: float) -> FetchError:

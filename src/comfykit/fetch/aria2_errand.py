@@ -17,6 +17,7 @@ from comfykit.fetch.aria2_daemon import Daemon
 from comfykit.fetch.aria2_download import Download, Task
 from comfykit.fetch.backend import Job, Received
 from comfykit.fetch.formats import START_BYTES, judge_start
+from comfykit.fetch.hasher import Hasher
 from comfykit.fetch.journal import Origin, Record
 from comfykit.fetch.limits import MIB, Limits
 from comfykit.fetch.line import Line
@@ -58,6 +59,13 @@ class Errand:
         self._job, self._partial, self._cancel, self._report = job, partial, cancel, report
         self._givers: list[Source] = []  # whose bytes are in the partial file, the last one first
         self._fetched = 0
+        self._hasher: Hasher | None = None
+
+    def close(self) -> None:
+        """End what still runs; the partial file stays as it is."""
+        if self._hasher is not None:
+            self._hasher.close()
+        self._hasher = None
 
     def bring(self, source: Source) -> Received:
         """Have all bytes in the partial file; tries again as `retry.TABLE` says.
@@ -94,13 +102,16 @@ class Errand:
         if self._givers[:1] != [source]:
             self._givers = [source, *(one for one in self._givers if one != source)]
             self._report(TransferStarted(self._job.name, source.shown, size))
+        self._hasher = self._hasher or Hasher(self._partial.fileno)
+        self._hasher.reach(done.prefix)
         if done.covered < size:
-            self._download(remote, size, done)
+            self._download(remote, Task(remote, size, self._partial, done))
         if self._known_sha256(remote.identity) is None:
             self._compare(remote)
-        sha256 = remote.identity.sha256
-        announced = Expected(size, sha256, "the hub") if sha256 else Expected(size)
-        return Received(size, None, tuple(self._givers), announced, self._fetched)
+        told = remote.identity.sha256
+        announced = Expected(size, told, "the hub") if told else Expected(size)
+        sha256 = self._hasher.digest(size, self._cancel)
+        return Received(size, sha256, tuple(self._givers), announced, self._fetched)
 
     def _ask(self, source: Source) -> Remote:
         """Where the bytes are now; the first of them can be those of the file."""
@@ -180,29 +191,43 @@ class Errand:
         return done
 
     def _restart(self) -> None:
+        self.close()
         self._partial.restart()
         self._givers.clear()
 
-    def _download(self, remote: Remote, size: int, done: Spans) -> None:
-        there, before = done.covered, self._fetched
-
-        def advanced(count: int) -> None:
-            self._fetched = before + max(0, count - there)
-            self._report(TransferAdvanced(self._job.name, count))
-
-        task = Task(remote, size, self._partial, done)
-        download = Download(self._kit.daemon, task, self._kit.free_path(), self._limits)
+    def _download(self, remote: Remote, task: Task) -> None:
+        progress = _Progress(self._job.name, task.done.covered, self._hasher, self._report)
         try:
-            download.run(self._cancel, advanced)
+            Download(self._kit.daemon, task, self._kit.free_path(), self._limits, progress).run(self._cancel)
         except TransferError as error:
             if cause_of(error) is Cause.NO_RANGES:
                 self._compare(remote)  # another file is the better reason
             raise
+        finally:
+            self._fetched += progress.fetched
 
     def _compare(self, remote: Remote) -> None:
         """Ask again whether the file is still the one that was begun: aria2 does not look."""
         if same_object(remote.identity, self._ask(remote.source).identity) is False:
             raise _changed(remote)
+
+
+class _Progress:
+    """Passes on how far a download is: to people, and to the hash."""
+
+    def __init__(self, name: str, there: int, hasher: Hasher | None, report: Reporter) -> None:
+        self._name, self._there, self._hasher, self._report = name, there, hasher, report
+        self.fetched = 0
+
+    def advanced(self, count: int) -> None:
+        """As `Watcher.advanced`."""
+        self.fetched = max(0, count - self._there)
+        self._report(TransferAdvanced(self._name, count))
+
+    def written(self, have: Spans) -> None:
+        """As `Watcher.written`."""
+        if self._hasher is not None:
+            self._hasher.reach(have.prefix)
 
 
 def _belongs(record: Record, remote: Remote, identity: Identity) -> bool:

@@ -24,6 +24,10 @@ class RpcFailed(Exception):
     """The daemon did not answer, or refused a call."""
 
 
+class Refused(RpcFailed):
+    """It answered, and what was asked cannot be done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """What aria2 says of a download.
@@ -64,11 +68,11 @@ class Rpc(aria2p.Client):
         return answer
 
     def call(self, *arguments: Any, **more: Any) -> Any:
-        """Call a method; raises `RpcFailed` where it is refused."""
+        """Call a method; raises `RpcFailed`."""
         try:
             return super().call(*arguments, **more)
         except aria2p.ClientException as error:
-            raise RpcFailed(f"aria2: {error}") from error
+            raise Refused(f"aria2: {error}") from error
 
     def status(self, gid: str) -> Status:
         """How far a download is."""
@@ -81,20 +85,24 @@ class Rpc(aria2p.Client):
         )
 
     def addresses(self, gid: str) -> list[str]:
-        """Where the bytes of a download come from right now, after redirects."""
-        return [server["currentUri"] for file in self.get_servers(gid) for server in file["servers"]]
-
-    def end(self, gid: str) -> bool:
-        """Take a download back; whether aria2 has let go of its file."""
-        with suppress(RpcFailed):  # it has ended by itself
-            self.force_remove(gid)
+        """Where the bytes of a download come from right now, after redirects; none when it has ended."""
         try:
-            deadline = time.monotonic() + _SECONDS
-            while self.status(gid).running:
+            files = self.get_servers(gid)
+        except Refused:
+            return []
+        return [server["currentUri"] for file in files for server in file["servers"]]
+
+    def end(self, gid: str) -> Status | None:
+        """Take a download back: how it ended. None when aria2 may still write to its file."""
+        deadline = time.monotonic() + _SECONDS
+        try:
+            with suppress(Refused):  # it has ended by itself
+                self.force_remove(gid)
+            while (status := self.status(gid)).running:
                 if time.monotonic() > deadline:
-                    return False
+                    return None
                 time.sleep(0.01)
             self.remove_download_result(gid)
         except RpcFailed:
-            return False
-        return True
+            return None
+        return status
