@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from concurrent.futures import wait
 
 from comfykit.errors import Interrupted
 from comfykit.fetch.threads import in_thread
@@ -53,10 +54,11 @@ class Hasher:
         return self._digest.hexdigest()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread, and wait for it: its descriptor holds the lock on the partial file too."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        wait([self._thread])
 
     def _run(self) -> None:
         buffer = memoryview(bytearray(_BLOCK_BYTES))
