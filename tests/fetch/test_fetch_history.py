@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from comfykit.fetch.history import MAX_HOSTS, History, open_history
+from comfykit.fetch.retry import Cause, fault
 
 A, B, C = "https://a/x", "https://b/x", "https://c/x"
 
@@ -41,6 +42,15 @@ def test_failures_are_avoided_and_forgiven_with_time() -> None:
     assert order(history, A, B) == [B, A]
     now += 2 * 3600
     assert order(history, A, B) == [A, B]
+
+
+@pytest.mark.parametrize("cause", [Cause.REFUSED, Cause.MISSING, Cause.CHANGED])
+def test_a_file_that_a_host_may_not_give_says_nothing_of_the_host(cause: Cause) -> None:
+    history = History()
+    history.failed(A, fault(cause, "no"))
+    assert order(history, A, B) == [A, B]
+    history.failed(A, fault(Cause.STALLED, "slow"))
+    assert order(history, A, B) == [B, A]
 
 
 def test_a_success_after_a_failure_counts() -> None:

@@ -128,7 +128,7 @@ class Download:
         etag = self._origin.etag if self._origin else None
         validator = Identity(etag=etag).validator
         same = [source.url for source in self._sources if self._origin and source.shown == self._origin.url]
-        validators = {url: validator for url in same} if validator else {}
+        validators = dict.fromkeys(same, validator) if validator else {}
         return Request(self._job.name, Span(first.start, min(end, first.end)), self._expected, validators)
 
     def _adopt(self, started: Started) -> bool:
@@ -233,7 +233,7 @@ class Download:
         action = TABLE[cause_of(error)]
         others = [other for other in self._sources if other is not source]
         self._failures[source.url] = error
-        self._tools.history.failed(source.url)
+        self._tools.history.failed(source.url, error)
         if action is Action.STREAM and not self._whole:
             self._whole = True
             self._restart(str(error))
@@ -259,7 +259,7 @@ class Download:
 
     def _note(self, failure: Failure, *, more: bool) -> None:
         self._failures[failure.source.url] = failure.error
-        self._tools.history.failed(failure.source.url)
+        self._tools.history.failed(failure.source.url, failure.error)
         if more:
             self._report(Warned(f"{self._job.name}: {failure.error}", "trying another source"))
 

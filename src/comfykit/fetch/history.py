@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from comfykit.errors import FetchError
+from comfykit.fetch.retry import Cause, cause_of
 from comfykit.fetch.state_file import changing, read_state
 from comfykit.fetch.urls import host
 from comfykit.home import expand
@@ -31,6 +33,9 @@ _HALF_LIFE = 3600.0
 _AVOIDED = 0.5
 # The newest measurement counts this much against all before it.
 _NEWEST = 0.5
+
+# Causes that lie in one file, not in the host.
+_OF_THE_FILE = frozenset({Cause.CHANGED, Cause.MISSING, Cause.NO_RANGES, Cause.REFUSED})
 
 T = TypeVar("T")
 
@@ -78,8 +83,10 @@ class History:
             new = Seen(_mixed(old.latency, latency), _mixed(old.speed, speed), old.failures_at(now) / 2, now)
             self._note(host(url), new)
 
-    def failed(self, url: str) -> None:
-        """Note that a host did not give what it should."""
+    def failed(self, url: str, error: FetchError | None = None) -> None:
+        """Note that a host did not give what it should; a file that it may not give says nothing of it."""
+        if error is not None and cause_of(error) in _OF_THE_FILE:
+            return
         with self._lock:
             old = self._hosts.get(host(url), Seen())
             now = self._clock()

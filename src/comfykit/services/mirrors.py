@@ -14,6 +14,7 @@ from comfykit.errors import FetchError, UsageError
 from comfykit.fetch.addresses import read_address
 from comfykit.fetch.entry import ManifestEntry
 from comfykit.fetch.guide import Guide
+from comfykit.fetch.history import History
 from comfykit.fetch.limits import MIB, Limits
 from comfykit.fetch.line import Line
 from comfykit.fetch.mirror_rules import PACKAGED
@@ -77,12 +78,7 @@ def measure_mirrors(
     try:
         for url in urls:
             for source in _sources(url, guide):
-                found = _measure(wire, source, url, seconds)
-                if found.works:
-                    guide.history.worked(source.url, latency=found.latency, speed=found.speed)
-                else:
-                    guide.history.failed(source.url)
-                yield found
+                yield _measure(wire, source, url, seconds, guide.history)
     finally:
         wire.close()
         guide.history.save()
@@ -101,7 +97,7 @@ def _sources(url: str, guide: Guide) -> list[Source]:
     return sources_for(entry, [replace(rule, needs_checksum=False) for rule in guide.rules], guide.tokens)
 
 
-def _measure(wire: Wire, source: Source, of: str, seconds: float) -> Measured:
+def _measure(wire: Wire, source: Source, of: str, seconds: float, history: History) -> Measured:
     line = Line()
     found = Measured(source.title, source.shown, redact(of))
     pending = in_thread(lambda: _fetch(wire, source, line))
@@ -110,9 +106,12 @@ def _measure(wire: Wire, source: Source, of: str, seconds: float) -> Measured:
     except concurrent.futures.TimeoutError:
         error = fault(Cause.STALLED, f"{source.title} did not send {SAMPLE_BYTES} bytes within {seconds:g} s")
         line.end(error)
+        history.failed(source.url, error)
         return replace(found, message=str(error))
     except FetchError as error:
+        history.failed(source.url, error)
         return replace(found, message=str(error), hint=error.hint)
+    history.worked(source.url, latency=latency, speed=speed)
     return replace(found, latency=latency, speed=speed)
 
 
