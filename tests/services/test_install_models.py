@@ -13,8 +13,10 @@ import pytest
 from comfykit.errors import FetchError, TransferError, UsageError
 from comfykit.events import Event, Reporter, TransferEnded, Warned
 from comfykit.fetch.backend import Job, Received
+from comfykit.fetch.guide import Guide
+from comfykit.fetch.mirrors import read_mirrors
 from comfykit.fetch.partial import Partial
-from comfykit.services.install_models import install_models, mirrors_from
+from comfykit.services.install_models import install_models
 from comfykit.services.plan_models import action, plan_models
 from comfykit.settings import Settings, resolve
 from fetch_support import PAGE, files_below, safetensors, sha256
@@ -167,10 +169,10 @@ def test_an_error_of_our_own_is_not_swallowed(settings: Settings) -> None:
 
 
 def test_rules_rewrite_what_is_asked_and_not_what_is_named(settings: Settings) -> None:
-    rules = mirrors_from({"COMFYKIT_MIRRORS": "https://hub/=http://127.0.0.1:8/hub/"})
-    (step,) = plan(settings, manifest("a.safetensors"), rules=rules)
+    guide = Guide(read_mirrors("https://hub/=http://127.0.0.1:8/hub/"))
+    (step,) = plan(settings, manifest("a.safetensors"), guide=guide)
     assert step.addresses == ("http://127.0.0.1:8/hub/a.safetensors",)
     assert step.entry.urls == ("https://hub/a.safetensors",)
     backend = FakeBackend({"http://127.0.0.1:8/hub/a.safetensors": A})
-    (outcome,) = install_models(settings, [step], backend=backend, rules=rules)
+    (outcome,) = install_models(settings, [step], backend=backend, guide=guide)
     assert (outcome.status, outcome.host) == ("fetched", "127.0.0.1:8")

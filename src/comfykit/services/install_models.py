@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -18,13 +18,11 @@ from comfykit.events import (
     Warned,
     silent,
 )
-from comfykit.fetch import mirrors
 from comfykit.fetch.backend import Backend
 from comfykit.fetch.copies import Copy, adopt
 from comfykit.fetch.entry import ManifestEntry
 from comfykit.fetch.guide import Guide
 from comfykit.fetch.index import HashIndex, open_index
-from comfykit.fetch.mirrors import Mirror
 from comfykit.fetch.presence import State
 from comfykit.fetch.provenance import provenance_of, record_provenance
 from comfykit.fetch.transfer import Courier, as_listed, fetch_file
@@ -53,17 +51,11 @@ class Outcome:
     seconds: float = 0.0
 
 
-def mirrors_from(environment: Mapping[str, str]) -> tuple[Mirror, ...]:
-    """The rewriting rules of `COMFYKIT_MIRRORS`."""
-    return mirrors.read_mirrors(environment.get(mirrors.VARIABLE, ""))
-
-
 def install_models(
     settings: Settings,
     steps: Sequence[Step],
     *,
     backend: Backend | None = None,
-    rules: Sequence[Mirror] = (),
     guide: Guide | None = None,
     reporter: Reporter = silent,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
@@ -74,8 +66,8 @@ def install_models(
     A file that fails does not stop the others. `reporter` and `on_outcome` are called by one thread
     at a time. Ctrl-C (KeyboardInterrupt) ends all transfers within a second and leaves nothing
     unverified under a final name. Hashes and origins of what came are kept in the home (`index`).
-    `guide` says where files are asked for, without one `rules` and the manifests do; `backend` is that of
-    the settings unless one is given.
+    `guide` says where files are asked for, without one the manifests do; `backend` is that of the
+    settings unless one is given.
     """
     index = open_index(settings.home) if index is None else index
     lock = threading.Lock()
@@ -99,7 +91,7 @@ def install_models(
         else:
             settle(number, _settled(step))
     if missing:
-        guide = Guide(tuple(rules)) if guide is None else guide
+        guide = Guide() if guide is None else guide
         wanted = [steps[number].entry for number in missing]
         with ExitStack() as stack:
             carrier = backend or stack.enter_context(open_backend(settings, guide))

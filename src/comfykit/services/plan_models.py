@@ -13,14 +13,14 @@ from comfykit.errors import FetchError, UsageError
 from comfykit.events import Reporter, Warned, silent
 from comfykit.fetch.copies import Copy, find_copy
 from comfykit.fetch.entry import ManifestEntry
+from comfykit.fetch.guide import Guide
 from comfykit.fetch.hf_cache import HfCache
 from comfykit.fetch.index import HashIndex, open_index
 from comfykit.fetch.manifest import read_manifests
-from comfykit.fetch.mirrors import Mirror
 from comfykit.fetch.presence import Presence, State, inspect
+from comfykit.fetch.source import Source
 from comfykit.fetch.space import Space, spaces
 from comfykit.fetch.threads import in_thread
-from comfykit.fetch.transfer import sources
 from comfykit.home import Home
 
 # Sizes of more files than this are not asked for: the answers would take as long as some of the files.
@@ -40,9 +40,14 @@ class Step:
 
     entry: ManifestEntry
     presence: Presence
-    addresses: tuple[str, ...]
+    sources: tuple[Source, ...]
     copy: Copy | None = None
     size: int | None = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where the file would be asked for, without secrets."""
+        return tuple(source.shown for source in self.sources)
 
 
 def is_missing(step: Step) -> bool:
@@ -62,7 +67,7 @@ def plan_models(
     manifests: Sequence[str],
     *,
     only: Sequence[str] = (),
-    rules: Sequence[Mirror] = (),
+    guide: Guide | None = None,
     stdin: BinaryIO | None = None,
     reporter: Reporter = silent,
     index: HashIndex | None = None,
@@ -71,14 +76,15 @@ def plan_models(
     """What would be done for these manifests; nobody is asked, and no model is written.
 
     Files with a checksum are hashed, unless `index` (the home's) knows them. `cache` is the Hugging
-    Face cache to look into. Raises `ManifestError` for manifests that cannot be used, `UsageError` for
-    an `only` that matches nothing, and `FetchError` when a folder of the home leads out of it. `stdin`
-    is read for the manifest `-`.
+    Face cache to look into, `guide` says where files are asked for. `stdin` is read for the manifest `-`.
+    Raises `ManifestError` for manifests that cannot be used, `UsageError` for an `only` that matches
+    nothing, and `FetchError` when a folder of the home leads out of it.
     """
     listing = read_manifests(manifests, stdin or io.BytesIO())
     for warning in listing.warnings:
         reporter(Warned(str(warning), warning.hint))
     index = open_index(home) if index is None else index
+    guide = Guide() if guide is None else guide
     steps: list[Step] = []
     refused: list[FetchError] = []
     for entry in _selected(listing.entries, only):
@@ -89,7 +95,7 @@ def plan_models(
             continue
         if presence.state is State.BROKEN:
             reporter(Warned(f"{presence.note}; it is fetched again"))
-        step = Step(entry, presence, tuple(source.url for source in sources(entry, rules)))
+        step = Step(entry, presence, tuple(guide.sources(entry)), size=entry.size)
         steps.append(_with_copy(step, home, index, cache) if is_missing(step) else step)
     index.save()
     if refused:

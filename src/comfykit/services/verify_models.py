@@ -79,7 +79,8 @@ def _verify(
     def advance(count: int) -> None:
         nonlocal done
         done += count
-        report(TransferAdvanced(model.title, done))
+        if reads:
+            report(TransferAdvanced(model.title, done))
 
     try:
         if reads:
