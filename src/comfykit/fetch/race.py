@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from comfykit.errors import FetchError, Interrupted, VerificationError
-from comfykit.fetch.formats import START_BYTES, judge_start
+from comfykit.fetch import hubs
+from comfykit.fetch.formats import START_BYTES, is_page, judge_start
 from comfykit.fetch.limits import Limits
 from comfykit.fetch.line import Line
 from comfykit.fetch.rate import Gates
@@ -156,8 +157,11 @@ class Race:
             if opened.start == 0:
                 wrong = judge_start(request.name, head, opened.remote.identity.size)
                 if wrong:
+                    refusal = hubs.Refusal(source.url, 200, token_from=source.token_from)
                     raise VerificationError(
-                        f"what {host(opened.remote.url)} sent is not the file: {wrong}", cause=Cause.WRONG
+                        f"what {host(opened.remote.url)} sent is not the file: {wrong}",
+                        hint=hubs.hint(refusal) if is_page(head) else None,
+                        cause=Cause.WRONG,
                     )
         except BaseException:
             opened.answer.close()

@@ -151,3 +151,8 @@ def test_a_model_without_versions_is_an_error() -> None:
 def test_a_refusal_says_what_to_do() -> None:
     assert "set CIVITAI_TOKEN" in (hint(Refusal(DOWNLOAD, 401)) or "")
     assert "key of CIVITAI_API_TOKEN" in (hint(Refusal(DOWNLOAD, 403, token_from="CIVITAI_API_TOKEN")) or "")
+
+
+def test_a_login_page_instead_of_the_file_is_a_refusal_of_civitai_s_alone() -> None:
+    assert "set CIVITAI_TOKEN" in (hint(Refusal(DOWNLOAD, 200)) or "")
+    assert hint(Refusal("https://huggingface.co/o/r/resolve/main/a", 200)) is None

@@ -58,9 +58,14 @@ def hub_of(url: str) -> Hub | None:
 
 
 def hint(refusal: Refusal) -> str | None:
-    """What a person can do about a 401 or 403: which token is missing, where terms are accepted."""
+    """What a person can do about a refusal: which token is missing, where terms are accepted.
+
+    Of these hubs only Civitai sends people to a page to log in; a page from another is no refusal.
+    """
     hub = hub_of(refusal.url)
-    return hub.hint(refusal) if hub else None
+    if hub is None or (refusal.status == 200 and not isinstance(hub, Civitai)):
+        return None
+    return hub.hint(refusal)
 
 
 def file_name(url: str) -> str | None:

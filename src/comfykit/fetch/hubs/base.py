@@ -25,7 +25,10 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A 401 or 403. `code` is the X-Error-Code header; `token_from` where the token that was sent stood."""
+    """A 401 or 403, or a page (status 200) where a file should be.
+
+    `code` is the X-Error-Code header, `token_from` where the token that was sent stood.
+    """
 
     url: str
     status: int
