@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +22,8 @@ from comfykit.cli.output import Output
 from comfykit.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from comfykit.services.models import Model
 
 app = typer.Typer(
@@ -90,6 +93,8 @@ def add_command(
     """Fetch one model, as install-models would from a manifest with this one entry."""
     from comfykit.cli.bring_models import Order, bring
 
+    if name is None:
+        url, name = _named(url, home)
     lines = [url, f"  dir=models/{kind.removeprefix('models/')}"]
     lines += [f"  out={name}"] if name else []
     lines += [f"  checksum=sha-256={sha256.removeprefix('sha-256=')}"] if sha256 else []
@@ -101,6 +106,18 @@ def add_command(
     code = bring(Order(["-"], stdin, flags, dry_run=dry_run, yes=yes), Output(as_json=as_json))
     if code:
         raise typer.Exit(code)
+
+
+def _named(url: str, home: Path | None) -> tuple[str, str]:
+    """The address, with its version settled, and the name of its file; a hub may have to be asked."""
+    from comfykit.fetch.guide import open_guide
+    from comfykit.services.naming import name_of
+    from comfykit.settings import resolve
+
+    address, name = name_of(url, open_guide(resolve({"home": home}), os.environ))
+    if name is None:
+        raise UsageError("the address ends in no file name, and nobody says one", hint="give one with --name")
+    return address, name
 
 
 @app.command("remove")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 from comfykit.errors import FetchError
+from comfykit.fetch.hubs import is_pinned
 from comfykit.fetch.limits import Limits
 from comfykit.services.plan_models import Step
 
@@ -23,6 +24,8 @@ def open_sizes() -> Iterator[Callable[[Step], int | None]]:
 
         def ask(step: Step) -> int | None:
             for source in step.sources:
+                if not is_pinned(source.url):
+                    continue  # the page of a model: its size is not that of a file
                 try:
                     identity = resolve(wire, source).identity
                 except (FetchError, OSError):
