@@ -75,7 +75,8 @@ class Race:
         """The source that leads, None where all failed, and those that failed before."""
         waiting, failures = list(sources), list[Failure]()
         try:
-            while waiting or self._running:
+            # A source leaves `_running` only after its result is in the queue: in this order none is missed.
+            while waiting or self._running or not self._results.empty():
                 if waiting and self._next_is_due():
                     self._start(waiting.pop(0))
                 self._alone = not waiting and len(self._running) <= 1
@@ -135,10 +136,12 @@ class Race:
         except BaseException as error:  # noqa: BLE001  (not swallowed: it travels to whoever waits)
             result = error
         with self._lock:
-            self._running.pop(line, None)
-            if not self._over.is_set():
+            wanted = not self._over.is_set()
+            if wanted:
                 self._results.put(result)
-                return
+            self._running.pop(line, None)
+        if wanted:
+            return
         if isinstance(result, Started):
             result.opened.answer.close()
 
