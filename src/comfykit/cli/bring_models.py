@@ -12,7 +12,6 @@ from comfykit.cli.output import Output
 from comfykit.cli.rates import size_words, speed_words
 
 if TYPE_CHECKING:
-    from comfykit.cli.transfers import TransferReporter
     from comfykit.fetch.space import Space
     from comfykit.services.install_models import Outcome
     from comfykit.services.plan_models import Step
@@ -37,19 +36,18 @@ class Order:
 def bring(order: Order, output: Output) -> int:
     """Plan, ask where that is due, and fetch; the exit code."""
     from comfykit import settings as settings_module
-    from comfykit.cli.transfers import reporter_for
     from comfykit.errors import Interrupted
 
     settings = settings_module.resolve(order.flags)
     try:
-        with reporter_for(output) as progress:
-            return _bring(order, settings, output, progress)
+        return _bring(order, settings, output)
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted; run the same command again to go on") from error
 
 
-def _bring(order: Order, settings: Settings, output: Output, progress: TransferReporter) -> int:
+def _bring(order: Order, settings: Settings, output: Output) -> int:
     from comfykit.cli.confirm import is_attended
+    from comfykit.cli.transfers import plain_reporter, reporter_for
     from comfykit.fetch.guide import open_guide
     from comfykit.fetch.hf_cache import cache_from
     from comfykit.fetch.index import open_index
@@ -64,7 +62,7 @@ def _bring(order: Order, settings: Settings, output: Output, progress: TransferR
         only=order.only,
         guide=guide,
         stdin=order.stdin,
-        reporter=progress.report,
+        reporter=plain_reporter(output).report,
         index=index,
         cache=cache_from(os.environ),
     )
@@ -82,15 +80,16 @@ def _bring(order: Order, settings: Settings, output: Output, progress: TransferR
         output.say("nothing was fetched")
         return FAILED
     sizes = [step.size for step in missing if step.size is not None]
-    progress.expect(len(missing), sum(sizes) if len(sizes) == len(missing) else None)
-    outcomes = service.install_models(
-        settings,
-        steps,
-        guide=guide,
-        reporter=progress.report,
-        on_outcome=lambda outcome: _record(outcome, output),
-        index=index,
-    )
+    with reporter_for(output) as progress:
+        progress.expect(len(missing), sum(sizes) if len(sizes) == len(missing) else None)
+        outcomes = service.install_models(
+            settings,
+            steps,
+            guide=guide,
+            reporter=progress.report,
+            on_outcome=lambda outcome: _record(outcome, output),
+            index=index,
+        )
     return _end(outcomes, output)
 
 

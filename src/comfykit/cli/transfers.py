@@ -55,6 +55,11 @@ def reporter_for(
         yield _Lines(output, verb, ended)
 
 
+def plain_reporter(output: Output) -> TransferReporter:
+    """One without bars, for what is said before anything moves: bars would paint over a question."""
+    return _Records(output) if output.as_json else _Lines(output, "reading", "read")
+
+
 class _Records:
     """JSON lines; progress of one file at most twice a second."""
 
