@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from comfykit.errors import TransferError
+from comfykit.fetch.headers import Headers
 from comfykit.fetch.line import Line
 from comfykit.fetch.resolve import Remote, open_span, reach, resolve
 from comfykit.fetch.retry import Cause
 from comfykit.fetch.source import Source
 from comfykit.fetch.spans import Span
 from comfykit.fetch.urls import origin
-from comfykit.fetch.wire import Headers
 
 SECRET = ("Authorization", "Bearer t")
 

@@ -15,8 +15,8 @@ import pytest
 
 from comfykit.errors import FetchError, Interrupted, TransferError, VerificationError
 from comfykit.events import Event, TransferAdvanced, TransferEnded, TransferStarted, Warned
-from comfykit.fetch.entry import ManifestEntry
 from comfykit.fetch.engine import Engine
+from comfykit.fetch.entry import ManifestEntry
 from comfykit.fetch.limits import Limits
 from comfykit.fetch.mirrors import Mirror
 from comfykit.fetch.partial import Partial, claim

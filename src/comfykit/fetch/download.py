@@ -6,12 +6,11 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
-from comfykit.errors import FetchError, Interrupted, TransferError
+from comfykit.errors import FetchError, Interrupted
 from comfykit.events import Reporter, TransferAdvanced, TransferStarted, Warned
-from comfykit.fetch.answers import Identity, same_object
+from comfykit.fetch.answers import Identity
 from comfykit.fetch.backend import Job, Received
 from comfykit.fetch.formats import START_BYTES
 from comfykit.fetch.hasher import Hasher
@@ -20,11 +19,13 @@ from comfykit.fetch.keeper import Keeper
 from comfykit.fetch.partial import Partial
 from comfykit.fetch.pieces import Pieces
 from comfykit.fetch.race import Failure, Race, Request, Started
-from comfykit.fetch.resolve import WHOLE, Remote
-from comfykit.fetch.retry import TABLE, Action, cause_of, pause
-from comfykit.fetch.session import Session, Tools
+from comfykit.fetch.resolve import WHOLE
+from comfykit.fetch.resume import read_usable, why_not
+from comfykit.fetch.retry import TABLE, Action, cause_of, joined, pause
+from comfykit.fetch.session import Session
 from comfykit.fetch.source import Expected, Source
 from comfykit.fetch.spans import Span, Spans
+from comfykit.fetch.tools import Tools
 
 _REPORT_SECONDS = 0.1
 # With other sources to go to and a checksum to decide, so many failures in a row are enough.
@@ -74,21 +75,12 @@ class Download:
 
     def _read_journal(self) -> None:
         try:
-            record = self._partial.journal.read()
-            if record is None:
-                return
-            if os.fstat(self._partial.fileno).st_size < record.done.end:
-                raise ValueError("the file is shorter than it says")
+            record = read_usable(self._partial, self._expected)
         except (ValueError, OSError) as error:
-            self._report(Warned(f"{self._job.name}: the journal cannot be used ({error}); starting again"))
-            self._wipe()
-            return
-        expected = self._expected
-        if expected.sha256 and record.origin.sha256 not in (None, expected.sha256):
-            self._report(Warned(f"{self._job.name}: what is there is of another file; starting again"))
-            self._wipe()
-            return
-        self._origin, self._done = record.origin, record.done
+            self._restart(str(error))
+        else:
+            if record is not None:
+                self._origin, self._done = record.origin, record.done
 
     def _wipe(self) -> None:
         """Throw away what is there."""
@@ -137,7 +129,7 @@ class Download:
         if identity.sha256 and not self._expected.sha256:
             self._expected = Expected(identity.size, identity.sha256, "the hub")
         if self._done:
-            why = self._why_not(remote)
+            why = why_not(self._origin, remote, self._expected)
             if why is not None:
                 started.opened.answer.close()
                 self._restart(why)
@@ -156,29 +148,6 @@ class Download:
                 os.fdatasync(self._partial.fileno)
                 self._partial.journal.begin(self._origin, self._done)
         return True
-
-    def _why_not(self, remote: Remote) -> str | None:
-        """Why the bytes that are there cannot be gone on from with this source; None when they can."""
-        origin, identity = self._origin, remote.identity
-        if origin is None or not remote.ranges:
-            return f"{remote.source.title} cannot send parts of it"
-        if identity.size != origin.size:
-            return f"the file has {identity.size} bytes now, and had {origin.size}"
-        if origin.sha256 and identity.sha256 and origin.sha256 != identity.sha256:
-            return "the hub announces other bytes now"
-        here = origin.url == remote.source.shown
-        if identity.sha256 and identity.sha256 == origin.sha256:
-            return None
-        if not here:
-            known = self._expected.sha256 is not None and self._expected.sha256 == origin.sha256
-            return None if known else f"what is there came from {origin.url}, and no checksum would decide"
-        before = Identity(origin.size, origin.etag, origin.modified)
-        same = same_object(replace(before, size=None), replace(identity, size=None, sha256=None))
-        if same is False:
-            return "the file on the server became another one"
-        if same is None and not self._expected.sha256:
-            return f"{remote.source.title} does not tell whether it is still the same file"
-        return None
 
     def _session(self, started: Started) -> bool:
         """Fetch from one source; whether everything is there then."""
@@ -214,7 +183,8 @@ class Download:
             self._fetched += pieces.fetched
             self._done = pieces.snapshot()
             if keeper is not None:
-                keeper.close(keep=not pieces.complete)
+                # Also of a complete file, whose hash may take a while yet; not of one that came in a moment.
+                keeper.close(keep=not pieces.complete or self._partial.journal.begun)
             if keeper is None and not pieces.complete:
                 self._wipe()
         if error is None:
@@ -286,14 +256,3 @@ class Download:
                 needed=needed,
                 free=free,
             )
-
-
-def joined(failures: Sequence[FetchError]) -> FetchError:
-    """One error for a file that no source could give."""
-    if len(failures) == 1:
-        return failures[0]
-    hints = [failure.hint for failure in failures if failure.hint]
-    kinds = {type(failure) for failure in failures}
-    kind = kinds.pop() if len(kinds) == 1 else TransferError
-    words = "; ".join(dict.fromkeys(map(str, failures)))
-    return kind(words, hint=hints[0] if hints else None)

@@ -12,7 +12,7 @@ from comfykit.fetch.limits import Limits
 from comfykit.fetch.partial import Partial
 from comfykit.fetch.proxied import open_wire
 from comfykit.fetch.rate import Gates, Throttle
-from comfykit.fetch.session import Tools
+from comfykit.fetch.tools import Tools
 
 
 class Engine:

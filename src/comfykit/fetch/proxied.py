@@ -11,13 +11,15 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
+from comfykit.fetch.connections import tls_context
+from comfykit.fetch.headers import Headers
 from comfykit.fetch.limits import Limits
 from comfykit.fetch.line import Line, Phase
 from comfykit.fetch.retry import Cause, fault
 from comfykit.fetch.source import Origin
 from comfykit.fetch.threads import in_thread
 from comfykit.fetch.urls import host, origin
-from comfykit.fetch.wire import USER_AGENT, Answer, Headers, SocketWire, Wire, tls_context
+from comfykit.fetch.wire import USER_AGENT, Answer, SocketWire, Wire
 
 if TYPE_CHECKING:
     import httpx

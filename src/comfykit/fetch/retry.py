@@ -7,7 +7,7 @@ server said how many seconds to wait.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from time import time
@@ -102,3 +102,14 @@ def read_retry_after(headers: Mapping[str, str], now: Callable[[], float] = time
         if name == "t" and value.isascii() and value.isdigit():
             return float(value[:10])
     return None
+
+
+def joined(failures: Sequence[FetchError]) -> FetchError:
+    """One error for a file that no source could give."""
+    if len(failures) == 1:
+        return failures[0]
+    hints = [failure.hint for failure in failures if failure.hint]
+    kinds = {type(failure) for failure in failures}
+    kind = kinds.pop() if len(kinds) == 1 else TransferError
+    words = "; ".join(dict.fromkeys(map(str, failures)))
+    return kind(words, hint=hints[0] if hints else None)

@@ -2,56 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from comfykit.errors import FetchError, Interrupted
 from comfykit.fetch.answers import same_object
 from comfykit.fetch.hasher import Hasher
-from comfykit.fetch.history import History
-from comfykit.fetch.limits import Limits
 from comfykit.fetch.line import Line, Phase
+from comfykit.fetch.patience import Patience
 from comfykit.fetch.pieces import Piece, Pieces
 from comfykit.fetch.race import Started
-from comfykit.fetch.rate import Gates, Throttle
 from comfykit.fetch.resolve import Opened, Remote, open_span, resolve
-from comfykit.fetch.retry import TABLE, Action, Cause, cause_of, fault, pause
+from comfykit.fetch.retry import TABLE, Action, Cause, cause_of, fault
 from comfykit.fetch.threads import in_thread
+from comfykit.fetch.tools import Tools
 from comfykit.fetch.urls import host
-from comfykit.fetch.wire import Wire
+from comfykit.fetch.worker import Worker
 
 _TICK_SECONDS = 0.1
-_BUFFER_BYTES = 512 * 1024
-_GATHER_SECONDS = 0.02
 _GROW_SECONDS = 0.2
 _FIRST_CONNECTIONS = 4
-_PROGRESS_BYTES = 1024 * 1024  # so much in between, and failures do not count as being in a row
 _WAIT_FOR_READERS = 0.4
-_LONG_SECONDS = 10.0  # another source is asked rather than one that wants so much time
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What all transfers of a run share."""
-
-    wire: Wire
-    gates: Gates
-    throttle: Throttle
-    limits: Limits
-    history: History
-
-
-class _Worker:
-    """One connection after the other, one piece after the other."""
-
-    def __init__(self) -> None:
-        self.line = Line()
-        self.writing = threading.Lock()
-        self.speed: float | None = None
 
 
 class Session:
@@ -64,17 +38,14 @@ class Session:
         self._limits = tools.limits
         self._remote = started.opened.remote
         self._started = started
-        self._patience = patience
+        self._patience = Patience(tools.limits, patience)
         self._allowed = self._most_connections()
         self._lock = threading.Lock()
         self._resolving = threading.Lock()
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._fatal: BaseException | None = None
-        self._strikes = 0
-        self._struck_at = 0.0
-        self._struck_bytes = pieces.fetched
         self._resolved_bytes = -1
         self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), pieces.fetched)], maxlen=50)
 
@@ -138,7 +109,7 @@ class Session:
             self._launch(piece, None)
 
     def _launch(self, piece: Piece, started: Started | None) -> None:
-        worker = _Worker()
+        worker = Worker(self._pieces, self._descriptor, self._hasher, self._tools.throttle, self._stop)
         if started is not None:
             worker.line = started.line
         with self._lock:
@@ -171,12 +142,11 @@ class Session:
         while self._workers and time.monotonic() < deadline:
             time.sleep(0.005)
 
-    def _work(self, worker: _Worker, first: Piece, started: Started | None) -> None:
-        buffer = memoryview(bytearray(_BUFFER_BYTES))
+    def _work(self, worker: Worker, first: Piece, started: Started | None) -> None:
         piece: Piece | None = first
         try:
             while piece is not None and not self._stop.is_set():
-                seconds = self._fetch(worker, piece, started, buffer)
+                seconds = self._fetch(worker, piece, started)
                 started = None
                 if seconds is None:
                     break
@@ -191,9 +161,7 @@ class Session:
                 self._workers.remove(worker)
             self._wake.set()
 
-    def _fetch(
-        self, worker: _Worker, piece: Piece, started: Started | None, buffer: memoryview
-    ) -> float | None:
+    def _fetch(self, worker: Worker, piece: Piece, started: Started | None) -> float | None:
         """One piece, or part of it; seconds to wait before the next, None when there is to be no next."""
         began, remote = time.monotonic(), self._remote
         try:
@@ -202,7 +170,7 @@ class Session:
                     return None
                 opened = started.opened if started else self._open(remote, piece, worker)
                 try:
-                    self._copy(worker, piece, opened, started.head if started else b"", buffer)
+                    worker.copy(piece, opened, started.head if started else b"")
                 finally:
                     opened.answer.close()
             worker.speed = piece.speed(time.monotonic()) or worker.speed
@@ -217,7 +185,7 @@ class Session:
             if self._pieces.complete:
                 self._wake.set()
 
-    def _open(self, remote: Remote, piece: Piece, worker: _Worker) -> Opened:
+    def _open(self, remote: Remote, piece: Piece, worker: Worker) -> Opened:
         opened = open_span(self._tools.wire, remote, piece.span, worker.line)
         now = opened.remote
         try:
@@ -230,47 +198,7 @@ class Session:
             raise
         return opened
 
-    def _copy(self, worker: _Worker, piece: Piece, opened: Opened, head: bytes, buffer: memoryview) -> None:
-        """Write the body of an answer to its place."""
-        if head:
-            self._write(worker, piece, memoryview(head))
-        while (room := self._pieces.room(piece)) > 0:
-            limit = min(room, self._room_of_throttle())
-            filled, since = 0, time.monotonic()
-            while filled < limit and not self._stop.is_set():
-                count = opened.answer.readinto(buffer[filled:limit])
-                filled += count
-                if not count or time.monotonic() - since > _GATHER_SECONDS:
-                    break
-            if filled:
-                self._write(worker, piece, buffer[:filled])
-            if not filled or self._stop.is_set():
-                break
-        if self._stop.is_set():
-            return
-        if opened.end is None:
-            self._pieces.finish(piece.at)
-        elif piece.at < min(opened.end, piece.end):
-            raise fault(Cause.BROKEN, f"{host(opened.remote.url)}: the connection broke (it ended early)")
-
-    def _room_of_throttle(self) -> int:
-        return _BUFFER_BYTES if self._tools.throttle.rate is None else _BUFFER_BYTES // 8
-
-    def _write(self, worker: _Worker, piece: Piece, data: memoryview) -> None:
-        if self._tools.throttle.rate is not None:
-            worker.line.enter(Phase.IDLE)
-            self._tools.throttle.spend(len(data), self._stop)
-            worker.line.enter(Phase.READING)
-        with worker.writing:
-            if self._stop.is_set():
-                return
-            written = 0
-            while written < len(data):
-                written += os.pwrite(self._descriptor, data[written:], piece.at + written)
-            prefix = self._pieces.advance(piece, len(data))
-        self._hasher.reach(prefix)
-
-    def _judge(self, worker: _Worker, error: FetchError, remote: Remote, began: float) -> float | None:
+    def _judge(self, worker: Worker, error: FetchError, remote: Remote, began: float) -> float | None:
         """What a failure means for this source: seconds to wait, None to end this connection."""
         if self._stop.is_set():
             return None
@@ -289,32 +217,24 @@ class Session:
         return None
 
     def _strike(self, error: FetchError, began: float) -> float | None:
-        with self._lock:
-            busy = cause_of(error) is Cause.BUSY
-            others = [other for other in self._workers if other.line.phase is Phase.READING]
-            if busy and others and error.facts.get("wait") is None:
-                self._allowed = max(1, len(self._workers) - 1)  # it serves fewer at once
-                return None
-            fetched = self._pieces.fetched
-            if fetched - self._struck_bytes >= _PROGRESS_BYTES:
-                self._strikes = 0
-            # Connections that broke together are one failure.
-            if began >= self._struck_at:
-                self._strikes += 1
-                self._struck_at, self._struck_bytes = time.monotonic(), fetched
-            strikes = self._strikes
-        idle = self.rate() < 16 * self._limits.slow_rate
-        seconds = pause(error, strikes, self._limits.backoff_seconds, self._limits.longest_wait)
-        others_wait = self._patience < self._limits.tries
-        if strikes >= self._limits.tries or (strikes >= self._patience and idle):
+        if cause_of(error) is Cause.BUSY and error.facts.get("wait") is None and self._others_read():
+            self._allowed = max(1, len(self._workers) - 1)  # it serves fewer at once
+            return None
+        seconds = self._patience.strike(error, began, self._pieces.fetched, idle=self._is_idle())
+        if seconds is None:
             return self._given_up(error)
-        if others_wait and seconds > _LONG_SECONDS:
-            return self._given_up(error)
-        if busy:
+        if cause_of(error) is Cause.BUSY:
             self._tools.gates.hold(host(self._remote.url), seconds)
         return seconds
 
-    def _resolve(self, worker: _Worker, error: FetchError, remote: Remote) -> float | None:
+    def _others_read(self) -> bool:
+        with self._lock:
+            return any(worker.line.phase is Phase.READING for worker in self._workers)
+
+    def _is_idle(self) -> bool:
+        return self.rate() < 16 * self._limits.slow_rate
+
+    def _resolve(self, worker: Worker, error: FetchError, remote: Remote) -> float | None:
         """Ask the source for a new link, once for all connections."""
         with self._resolving:
             if self._remote is not remote:

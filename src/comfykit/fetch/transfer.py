@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from comfykit.errors import FetchError, VerificationError
 from comfykit.events import Reporter, TransferEnded, Warned
 from comfykit.fetch.backend import Backend, Job, Received
-from comfykit.fetch.download import joined
 from comfykit.fetch.entry import ManifestEntry
 from comfykit.fetch.formats import judge_file
 from comfykit.fetch.mirrors import Mirror, rewrite
 from comfykit.fetch.partial import Partial, claim
 from comfykit.fetch.presence import State, inspect
+from comfykit.fetch.retry import joined
 from comfykit.fetch.source import Expected, Source
 from comfykit.fetch.urls import host, origin
 from comfykit.home import Home
