@@ -14,8 +14,12 @@ from comfykit.errors import FetchError, TransferError, UsageError
 from comfykit.events import Event, Reporter, TransferEnded, Warned
 from comfykit.fetch.backend import Job, Received
 from comfykit.fetch.guide import Guide
+from comfykit.fetch.hf_cache import HfCache
+from comfykit.fetch.index import open_index
 from comfykit.fetch.mirrors import read_mirrors
 from comfykit.fetch.partial import Partial
+from comfykit.fetch.provenance import provenances
+from comfykit.services.arrivals import Arrivals
 from comfykit.services.install_models import install_models
 from comfykit.services.plan_models import action, plan_models
 from comfykit.settings import Settings, resolve
@@ -176,3 +180,38 @@ def test_rules_rewrite_what_is_asked_and_not_what_is_named(settings: Settings) -
     backend = FakeBackend({"http://127.0.0.1:8/hub/a.safetensors": A})
     (outcome,) = install_models(settings, [step], backend=backend, guide=guide)
     assert (outcome.status, outcome.host) == ("fetched", "127.0.0.1:8")
+
+
+def test_what_came_is_noted_with_its_hash_and_its_source(settings: Settings) -> None:
+    names = [f"{number}.safetensors" for number in range(5)]
+    backend = FakeBackend({f"https://hub/{name}": A for name in names[:-1]})
+    install_models(settings, plan(settings, manifest(*names)), backend=backend)
+    kept = provenances(settings.home)
+    assert sorted(kept) == [f"vae/{name}" for name in names[:-1]]
+    assert kept["vae/0.safetensors"].urls == ("https://hub/0.safetensors",)
+    index = open_index(settings.home)
+    assert {index.known(settings.home.models / "vae" / name) for name in names[:-1]} == {sha256(A)}
+
+
+def test_notes_of_a_long_run_are_written_while_it_runs(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfykit.services.arrivals._WRITE_SECONDS", 0.0)
+    arrivals = Arrivals(settings.home, open_index(settings.home))
+    (step,) = plan(settings, manifest("a.safetensors"))
+    arrivals.add(step.entry, len(A), sha256(A))
+    assert list(provenances(settings.home)) == ["vae/a.safetensors"]
+
+
+def test_a_link_that_goes_wrong_is_fetched_instead(settings: Settings, tmp_path: Path) -> None:
+    blob = tmp_path / "hub" / "models--o--r" / "blobs" / sha256(A)
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(B)
+    backend, events = FakeBackend({"https://hub/a.safetensors": A}), []
+    steps = plan(settings, manifest("a.safetensors", sha=sha256(A)), cache=HfCache(tmp_path / "hub"))
+    assert action(steps[0]) == "link"
+    (outcome,) = install_models(settings, steps, backend=backend, reporter=events.append)
+    assert outcome.status == "fetched"
+    warned = next(event for event in events if isinstance(event, Warned))
+    assert warned.message.endswith("fetched instead")
+    assert (settings.home.models / "vae" / "a.safetensors").read_bytes() == A

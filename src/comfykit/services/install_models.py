@@ -24,8 +24,8 @@ from comfykit.fetch.entry import ManifestEntry
 from comfykit.fetch.guide import Guide
 from comfykit.fetch.index import HashIndex, open_index
 from comfykit.fetch.presence import State
-from comfykit.fetch.provenance import provenance_of, record_provenance
 from comfykit.fetch.transfer import Courier, as_listed, fetch_file
+from comfykit.services.arrivals import Arrivals
 from comfykit.services.backends import open_backend, open_inform
 from comfykit.services.parallel import in_parallel
 from comfykit.services.plan_models import Step, is_missing
@@ -93,7 +93,9 @@ def install_models(
     if missing:
         guide = Guide() if guide is None else guide
         wanted = [steps[number].entry for number in missing]
+        arrivals = Arrivals(settings.home, index)
         with ExitStack() as stack:
+            stack.callback(arrivals.write)
             carrier = backend or stack.enter_context(open_backend(settings, guide))
             inform = stack.enter_context(open_inform(guide, wanted))
             courier = Courier(settings.home, carrier, report, cancel, guide.sources, inform or as_listed)
@@ -102,7 +104,8 @@ def install_models(
                 started = time.monotonic()
                 outcome = _bring(steps[number], courier, index)
                 outcome = replace(outcome, seconds=time.monotonic() - started)
-                _keep(steps[number], outcome, courier, index)
+                if outcome.status in ("fetched", "linked"):
+                    arrivals.add(steps[number].entry, outcome.size, outcome.sha256)
                 settle(number, outcome)
 
             in_parallel(min(settings.jobs, len(missing)), missing, work, cancel)
@@ -132,17 +135,6 @@ def _link(step: Step, copy: Copy, courier: Courier, index: HashIndex) -> Outcome
     courier.reporter(TransferEnded(path, copy.size))
     note = f"{how} from {copy.place}, verified"
     return Outcome(step.entry, "linked", note, copy.size, sha256=copy.sha256)
-
-
-def _keep(step: Step, outcome: Outcome, courier: Courier, index: HashIndex) -> None:
-    """Note the hash of a file that came and where it is from."""
-    if outcome.status not in ("fetched", "linked"):
-        return
-    if outcome.sha256 is not None:
-        index.remember(courier.home.models / step.entry.target, outcome.sha256)
-        index.save()
-    origin = provenance_of(step.entry, outcome.size, outcome.sha256)
-    record_provenance(courier.home, {step.entry.target: origin})
 
 
 def _fetch(step: Step, courier: Courier) -> Outcome:
