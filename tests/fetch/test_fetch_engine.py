@@ -371,7 +371,7 @@ def test_a_busy_server_is_asked_again(desk: Desk, server: Server, code: int) -> 
 
 def test_bytes_of_another_size_or_hash_are_refused_before_they_come(desk: Desk, server: Server) -> None:
     server.answers["/m"] = ranged(DATA)
-    with pytest.raises(FetchError, match="list.txt:1 says 5"):
+    with pytest.raises(FetchError, match=r"list\.txt:1 says 5"):
         desk.fetch(f"{server.url}/m", expected=Expected(5, None, "list.txt:1"))
     server.answers["/m"] = status(302, Location="/b", X_Linked_ETag=f'"{"a" * 64}"')
     server.answers["/b"] = ranged(DATA)

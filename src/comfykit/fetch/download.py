@@ -136,9 +136,14 @@ class Download:
                 return False
         try:
             self._check_space(identity.size)
-        except BaseException:
+        except FetchError as error:
             started.opened.answer.close()
-            raise
+            self._sources.remove(remote.source)
+            # A size that nobody else vouches for may be a slip of this source alone.
+            if not self._sources or identity.size == self._expected.size:
+                raise
+            self._note(Failure(remote.source, error), more=True)
+            return False
         if identity.size is not None:
             sha256 = self._expected.sha256
             self._origin = Origin(

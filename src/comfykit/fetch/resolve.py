@@ -129,6 +129,10 @@ def _opened(
             total=total_now,
         )
     length = number(fields.get("Content-Length"))
+    if length is None and "Content-Length" in fields:
+        raise fault(
+            Cause.ODD, f"{host(url)} announces a Content-Length of {fields['Content-Length'][:40]!r}"
+        )
     remote = Remote(source, url, headers, read_identity(fields, length), False, expires)
     return Opened(remote, answer, 0, length)
 
