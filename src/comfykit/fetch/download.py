@@ -62,6 +62,8 @@ class Download:
                 if self._adopt(started) and self._session(started):
                     break
             size = self._done.covered
+            # What an earlier run, or somebody else, left behind the end was never part of the file.
+            os.ftruncate(self._partial.fileno, size)
             sha256 = self._hasher.digest(size, self._cancel)
         finally:
             self._hasher.close()

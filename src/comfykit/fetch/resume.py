@@ -33,27 +33,26 @@ def read_usable(partial: Partial, expected: Expected) -> Record | None:
 
 def why_not(origin: Origin | None, remote: Remote, expected: Expected) -> str | None:
     """Why the bytes that are there cannot be gone on from with a source; None when they can."""
-    identity = remote.identity
-    if origin is None or not remote.ranges:
+    if origin is None:
+        return "nobody knows what is there"
+    another = _why_another(origin, remote, decided=expected.sha256 is not None)
+    if another is None and not remote.ranges:
         return f"{remote.source.title} cannot send parts of it"
-    if identity.size != origin.size:
+    return another
+
+
+def _why_another(origin: Origin, remote: Remote, *, decided: bool) -> str | None:
+    """Why a source may have another object than the one that bytes are there of; a checksum decides later."""
+    identity, title = remote.identity, remote.source.title
+    if identity.size is not None and identity.size != origin.size:
         return f"the file has {identity.size} bytes now, and had {origin.size}"
     if identity.sha256 and origin.sha256:
         return None if identity.sha256 == origin.sha256 else "the hub announces other bytes now"
-    decided = expected.sha256 is not None and expected.sha256 == origin.sha256
+    decided = decided and origin.sha256 is not None
     if origin.url != remote.source.shown:
         return None if decided else f"what is there came from {origin.url}, and no checksum would decide"
-    return _why_another(origin, identity, remote.source.title, decided=decided)
-
-
-def _why_another(origin: Origin, identity: Identity, title: str, *, decided: bool) -> str | None:
-    """Why the object at an address is not the one that bytes came from before."""
-    same = same_object(
-        Identity(etag=origin.etag, modified=origin.modified),
-        Identity(etag=identity.etag, modified=identity.modified),
-    )
+    before = Identity(etag=origin.etag, modified=origin.modified)
+    same = same_object(before, Identity(etag=identity.etag, modified=identity.modified))
     if same is False:
         return "the file on the server became another one"
-    if same is None and not decided:
-        return f"{title} does not tell whether it is still the same file"
-    return None
+    return None if same or decided else f"{title} does not tell whether it is still the same file"

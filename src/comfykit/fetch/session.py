@@ -101,7 +101,7 @@ class Session:
 
     def _grow(self, count: int) -> None:
         """More connections, as far as there is something for them to fetch."""
-        while len(self._workers) < min(count, self._allowed):
+        while self._fatal is None and len(self._workers) < min(count, self._allowed):
             speeds = [worker.speed for worker in self._workers if worker.speed]
             piece = self._pieces.take(sum(speeds) / len(speeds) if speeds else None)
             if piece is None:

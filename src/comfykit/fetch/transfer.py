@@ -103,8 +103,11 @@ def _from_sources(entry: ManifestEntry, expected: Expected, partial: Partial, co
     """Receive and verify. Where wrong bytes may be of several sources, each is asked for all of them."""
     attempts = [tuple(courier.sources_for(entry))]
     failures: list[FetchError] = []
+    singly = False
     while attempts:
         chosen = attempts.pop(0)
+        if singly:  # no byte of another one
+            partial.restart()
         try:
             received = courier.backend.receive(
                 Job(entry.path, chosen, expected), partial, courier.cancel, courier.reporter
@@ -117,13 +120,12 @@ def _from_sources(entry: ManifestEntry, expected: Expected, partial: Partial, co
             return _publish(received, entry, expected if expected.sha256 else received.announced, partial)
         except VerificationError as error:
             partial.reject(str(error))
-            alone = len(received.sources) == 1 and received.fetched == received.size
-            if alone or len(chosen) == 1:
+            if singly or (len(received.sources) == 1 and received.fetched >= received.size):
                 failures.append(error)
                 rest = tuple(source for source in chosen if source not in received.sources)
                 attempts = [rest, *attempts] if rest else attempts
             else:
-                attempts = [(source,) for source in chosen]
+                singly, attempts = True, [(source,) for source in chosen]
             _say_next(entry, error, attempts, courier)
     raise joined(failures)
 
