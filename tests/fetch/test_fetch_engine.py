@@ -180,7 +180,7 @@ def test_a_file_that_became_another_one_starts_again(desk: Desk, server: Server,
     server.answers["/m"] = ranged(DATA, '"2"')
     assert desk.fetch(f"{server.url}/m", expected=expected).fetched == len(DATA)
     assert desk.target.read_bytes() == DATA
-    assert "became another one; starting again" in desk.warnings()
+    assert "the file on the server has changed; starting again" in desk.warnings()
 
 
 def test_without_anything_to_tell_it_by_it_starts_again(desk: Desk, server: Server) -> None:

@@ -103,7 +103,7 @@ class Download:
                 return started
             self._sources = [f.source for f in failures if TABLE[cause_of(f.error)] is Action.AGAIN]
             if any(TABLE[cause_of(f.error)] is Action.RESTART for f in failures) and self._done:
-                self._restart("the file on the server became another one")
+                self._restart("the file on the server has changed")
                 self._sources = [f.source for f in failures]
                 continue
             self._strikes += 1

@@ -54,5 +54,5 @@ def _why_another(origin: Origin, remote: Remote, *, decided: bool) -> str | None
     before = Identity(etag=origin.etag, modified=origin.modified)
     same = same_object(before, Identity(etag=identity.etag, modified=identity.modified))
     if same is False:
-        return "the file on the server became another one"
+        return "the file on the server has changed"
     return None if same or decided else f"{title} does not tell whether it is still the same file"
