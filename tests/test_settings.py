@@ -59,6 +59,8 @@ def test_the_home_is_found_by_flag_then_environment_then_upward(cwd: Path, tmp_p
         ("precision", "fp32", "fp16", '"bf16"', "auto"),
         ("preview_method", "taesd", "auto", '"latent2rgb"', "none"),
         ("jobs", 1, "2", "3", 4),
+        ("backend", "httpx", "aria2", '"httpx"', "auto"),
+        ("connections", 1, "2", "3", 16),
     ],
 )
 def test_order(cwd: Path, name: str, flag: object, variable: str, in_file: str, default: object) -> None:
@@ -71,6 +73,22 @@ def test_order(cwd: Path, name: str, flag: object, variable: str, in_file: str, 
         getattr(resolved(cwd, home=home), name),
         getattr(resolved(cwd, home=cwd / "other"), name),
     ] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("20M", 20 * 1024**2),
+        ("1.5g", 1.5 * 1024**3),
+        ("500 KiB/s", 500 * 1024),
+        ("4096", 4096),
+        ("4096B", 4096),
+    ],
+)
+def test_rates_have_binary_prefixes(cwd: Path, text: str, rate: float) -> None:
+    assert resolved(cwd, max_speed=text).max_speed == rate
+    assert resolved(cwd, {"COMFYKIT_MAX_SPEED": text}).max_speed == rate
+    assert resolved(cwd).max_speed is None
 
 
 def test_relative_paths_start_where_they_are_written(cwd: Path) -> None:
@@ -103,6 +121,10 @@ def test_a_tilde_is_the_user_s_home_wherever_it_is_written(
         ("jobs = 0", "jobs 0"),
         ("jobs = true", "not a whole number"),
         ("jobs = 2.5", "not a whole number"),
+        ('backend = "curl"', "is not one of auto, httpx, aria2"),
+        ("connections = 0", "connections 0"),
+        ("max_speed = 0", "max_speed 0"),
+        ('max_speed = "fast"', "max_speed 'fast'"),
         ("input_dir = 5", "input_dir 5 is not a path"),
         ('output_dir = "~nobody_has_this_name/out"', "not known"),
     ],
@@ -146,3 +168,34 @@ def test_homes_that_cannot_be_one(cwd: Path) -> None:
 def test_a_settings_file_that_is_a_folder_is_not_one(cwd: Path) -> None:
     (cwd / "home" / "comfykit.toml").mkdir(parents=True)
     assert resolved(cwd, home="home").device == "auto"
+
+
+def test_mirrors_and_tokens_stand_in_the_file(cwd: Path) -> None:
+    text = '[[mirrors]]\nfrom = "https://a/"\nto = "https://b/"\n[tokens]\nhuggingface = "hush"\n'
+    home = write(cwd / "home", text)
+    (home / "comfykit.toml").chmod(0o600)
+    settings = resolved(cwd, home=home)
+    assert settings.mirrors == ({"from": "https://a/", "to": "https://b/"},)
+    assert settings.tokens == {"huggingface": "hush"}
+    assert "hush" not in repr(settings)
+    assert resolved(cwd, home=cwd / "other").tokens == {}
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+def test_tokens_in_a_file_that_others_can_read_are_refused(cwd: Path, mode: int) -> None:
+    home = write(cwd / "home", '[tokens]\ncivitai = "hush"\n')
+    (home / "comfykit.toml").chmod(mode)
+    with pytest.raises(UsageError, match="others can read it") as caught:
+        resolved(cwd, home=home)
+    assert "chmod 600" in (caught.value.hint or "")
+    assert "hush" not in f"{caught.value} {caught.value.facts}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mirrors = 1", 'mirrors = ["a"]', '[mirrors]\nfrom = "a"', "tokens = 1", "[tokens]\nhuggingface = 5"],
+)
+def test_mirrors_and_tokens_of_another_form_are_refused(cwd: Path, text: str) -> None:
+    home = write(cwd / "home", text)
+    with pytest.raises(UsageError, match=r"mirrors are tables|tokens are texts"):
+        resolved(cwd, home=home)

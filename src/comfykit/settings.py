@@ -9,6 +9,15 @@
 | precision      | `--precision`      | `COMFYKIT_PRECISION`      | `precision`      | `auto`           |
 | preview_method | `--preview-method` | `COMFYKIT_PREVIEW_METHOD` | `preview_method` | `none`           |
 | jobs           | `--jobs`           | `COMFYKIT_JOBS`           | `jobs`           | 4                |
+| backend        | `--backend`        | `COMFYKIT_BACKEND`        | `backend`        | `auto`           |
+| connections    | `--connections`    | `COMFYKIT_CONNECTIONS`    | `connections`    | 16               |
+| max_speed      | `--max-speed`      | `COMFYKIT_MAX_SPEED`      | `max_speed`      | no limit         |
+
+`backend` is what brings files: comfykit's own transfers (`httpx`) or `aria2`. `connections` counts those
+for one file, `max_speed` bytes a second for all files together: `20M`, `1.5G` or a number.
+
+`comfykit.toml` may also hold `[[mirrors]]` (docs/mirrors.md) and `[tokens]` (docs/tokens.md); with tokens
+in it, it must be readable by its owner alone.
 
 Relative paths in `comfykit.toml` are relative to that file, all others to the working directory.
 """
@@ -16,9 +25,11 @@ Relative paths in `comfykit.toml` are relative to that file, all others to the w
 from __future__ import annotations
 
 import os
+import re
+import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from comfykit.errors import UsageError
@@ -28,10 +39,24 @@ FILE_NAME = "comfykit.toml"
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
+BACKENDS = ("auto", "httpx", "aria2")
+
 PREVIEW_METHODS = ("auto", "taesd", "latent2rgb", "none")
 
+_RATE = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) ?(?P<prefix>[KMG])?(i?B)?(/s)?", re.IGNORECASE)
 _PATHS = ("input_dir", "output_dir")
-_KEYS = (*_PATHS, "device", "precision", "preview_method", "jobs")
+_KEYS = (
+    *_PATHS,
+    "device",
+    "precision",
+    "preview_method",
+    "jobs",
+    "backend",
+    "connections",
+    "max_speed",
+    "mirrors",
+    "tokens",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +71,11 @@ class Settings:
     precision: str = "auto"
     preview_method: str = "none"
     jobs: int = 4
+    backend: str = "auto"
+    connections: int = 16
+    max_speed: float | None = None
+    mirrors: tuple[Mapping[str, object], ...] = ()
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def resolve(
@@ -88,6 +118,11 @@ def resolve(
         precision=_one_of("precision", PRECISIONS, *pick("precision", "auto")),
         preview_method=_one_of("preview_method", PREVIEW_METHODS, *pick("preview_method", "none")),
         jobs=_positive("jobs", *pick("jobs", 4)),
+        backend=_one_of("backend", BACKENDS, *pick("backend", "auto")),
+        connections=_positive("connections", *pick("connections", 16)),
+        max_speed=_rate("max_speed", *pick("max_speed", None)),
+        mirrors=_mirrors(in_file, toml),
+        tokens=_tokens(in_file, toml),
     )
 
 
@@ -129,6 +164,30 @@ def _read_file(path: Path) -> dict[str, object]:
     return table
 
 
+def _mirrors(in_file: Mapping[str, object], toml: Path | None) -> tuple[Mapping[str, object], ...]:
+    """The tables of `[[mirrors]]`; what stands in them is judged where they are used."""
+    tables = in_file.get("mirrors", [])
+    if not (isinstance(tables, list) and all(isinstance(table, dict) for table in tables)):
+        raise UsageError(f"{toml}: mirrors are tables", hint="write [[mirrors]], then from and to below it")
+    return tuple(tables)
+
+
+def _tokens(in_file: Mapping[str, object], toml: Path | None) -> Mapping[str, str]:
+    """The entries of `[tokens]`, from a file that nobody else can read."""
+    table = in_file.get("tokens", {})
+    if not (isinstance(table, dict) and all(isinstance(token, str) for token in table.values())):
+        raise UsageError(
+            f"{toml}: tokens are texts", hint='write [tokens], then huggingface = "hf_..." below it'
+        )
+    if table and toml is not None:
+        mode = stat.S_IMODE(toml.stat().st_mode)
+        if mode & 0o077:
+            raise UsageError(
+                f"{toml} holds tokens, and others can read it (mode {mode:03o})", hint=f"chmod 600 {toml}"
+            )
+    return table
+
+
 def _one_of(name: str, allowed: tuple[str, ...], value: object, source: str) -> str:
     if value not in allowed:
         raise UsageError(f"{name} {value!r} ({source}) is not one of {', '.join(allowed)}")
@@ -142,4 +201,17 @@ def _positive(name: str, value: object, source: str) -> int:
         number = 0
     if number < 1:
         raise UsageError(f"{name} {value!r} ({source}) is not a whole number above 0")
+    return number
+
+
+def _rate(name: str, value: object, source: str) -> float | None:
+    """Bytes a second from `20M`; binary prefixes, with or without `B` or `iB` after them."""
+    if value is None:
+        return None
+    match = _RATE.fullmatch(str(value).strip())
+    number = float(match["number"]) * 1024 ** " KMG".index((match["prefix"] or " ").upper()) if match else 0.0
+    if number < 1:
+        raise UsageError(
+            f"{name} {value!r} ({source}) is no rate in bytes a second", hint="such as 20M or 500K"
+        )
     return number

@@ -50,6 +50,13 @@ def test_a_shipped_list_is_clean(name: str) -> None:
         assert options[:2] == ["dir", "out"]
 
 
+def test_most_files_of_the_lists_by_subject_have_checksums_and_sizes() -> None:
+    found = [entry for name in NAMES[1:] for entry in entries(name)]
+    assert all(entry.sha256 for entry in found if entry.size)
+    assert sum(entry.sha256 is not None for entry in found) >= len(found) - 3
+    assert sum(entry.size is not None for entry in found) >= len(found) / 2
+
+
 def test_all_shipped_lists_agree() -> None:
     listing = read_manifests(NAMES, io.BytesIO())
     assert len({entry.target for entry in listing.entries}) == len(listing.entries)

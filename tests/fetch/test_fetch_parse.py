@@ -178,11 +178,71 @@ def test_a_folder_that_is_nearly_right_is_a_warning() -> None:
     assert not parse(b"https://h/a.pt\n  dir=ultralytics/segm\n", "x").warnings
 
 
-def test_a_token_over_http_is_a_warning_except_to_this_machine() -> None:
-    header = b"  dir=vae\n  header=Authorization: Bearer t\n"
-    assert len(parse(b"http://host/a.pt\n" + header, "x").warnings) == 1
-    assert not parse(b"http://127.0.0.1/a.pt\n" + header, "x").warnings
-    assert not parse(b"https://host/a.pt\n" + header, "x").warnings
+@pytest.mark.parametrize("header", ["Authorization: Bearer t", "Cookie: a=b", "X-Api-Key: k"])
+def test_a_secret_does_not_go_over_http_except_on_this_machine(header: str) -> None:
+    below = f"  dir=vae\n  header={header}\n".encode()
+    parsed = parse(b"http://host/a.pt\n" + below, "x")
+    (problem,) = parsed.problems
+    assert "could be read by others" in problem.message
+    assert not parsed.entries
+    for address in (b"http://127.0.0.1/a.pt\n", b"https://host/a.pt\n"):
+        assert len(parse(address + below, "x").entries) == 1
+
+
+def test_a_token_in_an_http_address_is_refused_and_not_shown() -> None:
+    (problem,) = parse(b"http://host/a.pt?token=hush\n  dir=vae\n", "x").problems
+    assert "write https" in problem.message
+    assert "hush" not in str(problem)
+    assert parse(b"http://host/a.pt?page=2\n  dir=vae\n", "x").entries
+
+
+def test_short_forms_and_pages_are_read_as_the_addresses_of_bytes() -> None:
+    text = (
+        "hf://o/r/a.pt@v1\thttps://huggingface.co/o/r/blob/main/a.pt\n  dir=vae\n"
+        "civitai:1@2\n  dir=loras\n  out=b.safetensors\n"
+    )
+    first, second = parse(text.encode(), "x").entries
+    hub = "https://huggingface.co/o/r/resolve"
+    assert (first.urls, first.name) == ((f"{hub}/v1/a.pt", f"{hub}/main/a.pt"), "a.pt")
+    assert second.urls == ("https://civitai.com/api/download/models/2",)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("hf://o/r", "names no file"),
+        ("hf://o/r/a b.pt", "separated by a TAB"),
+        ("https://huggingface.co/o/r", "is a page"),
+        ("civitai:x", "civitai:MODEL@VERSION"),
+        ("https://modelscope.cn/models/o/n", "is a page"),
+    ],
+)
+def test_addresses_of_hubs_that_name_no_file(line: str, words: str) -> None:
+    parsed = parse(f"{line}\n  dir=vae\n  out=a.pt\n".encode(), "x")
+    assert [problem.line for problem in parsed.problems] == [1]
+    assert words in parsed.problems[0].message
+
+
+def test_a_model_without_a_version_is_a_warning() -> None:
+    parsed = parse(b"civitai:7\n  dir=loras\n  out=a.safetensors\n", "x")
+    assert [entry.urls for entry in parsed.entries] == [("https://civitai.com/models/7",)]
+    assert "names no version" in parsed.warnings[0].message
+
+
+@pytest.mark.parametrize("address", ["#hf://o/r/a.pt", "#civitai:1@2", "# https://h/a.pt"])
+def test_options_below_an_address_in_a_comment_are_refused(address: str) -> None:
+    (problem,) = parse(f"{address}\n  dir=vae\n".encode(), "x").problems
+    assert "commented-out address of line 1" in problem.message
+
+
+def test_a_size_stands_in_a_comment_of_its_entry() -> None:
+    text = (
+        "# size=1\nhttps://h/a.pt\n  dir=vae\n#  size=12\nhttps://h/b.pt\n# size=many\n  dir=vae\n"
+        "#https://h/c.pt\n#  dir=vae\n#  size=3\n"
+    )
+    parsed = parse(text.encode(), "x")
+    assert not parsed.problems
+    assert [entry.size for entry in parsed.entries] == [12, None]
 
 
 def test_all_problems_are_reported_together_in_order() -> None:

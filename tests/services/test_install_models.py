@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from comfykit.errors import FetchError, TransferError, UsageError
-from comfykit.events import Event, TransferEnded, Warned
-from comfykit.fetch.transport import Response
-from comfykit.services.install_models import action, install_models, mirrors_from, plan_models
+from comfykit.events import Event, Reporter, TransferEnded, Warned
+from comfykit.fetch.backend import Job, Received
+from comfykit.fetch.guide import Guide
+from comfykit.fetch.hf_cache import HfCache
+from comfykit.fetch.index import open_index
+from comfykit.fetch.mirrors import read_mirrors
+from comfykit.fetch.partial import Partial
+from comfykit.fetch.provenance import provenances
+from comfykit.services.arrivals import Arrivals
+from comfykit.services.install_models import install_models
+from comfykit.services.plan_models import action, plan_models
 from comfykit.settings import Settings, resolve
 from fetch_support import PAGE, files_below, safetensors, sha256
 
 A, B = safetensors(100, 1), safetensors(200, 2)
 
 
-class FakeResponse:
-    def __init__(self, data: bytes) -> None:
-        self.status = 200
-        self.headers: Mapping[str, str] = {"Content-Length": str(len(data))}
-        self._data = data
+class FakeBackend:
+    """Serves a table; counts how many files are on their way at once."""
 
-    def chunks(self) -> Iterator[bytes]:
-        yield self._data
-
-
-class FakeTransport:
-    """Serves a table; counts how many requests are open at once."""
+    name = "fake"
 
     def __init__(self, table: Mapping[str, bytes]) -> None:
         self.table = table
@@ -39,20 +39,25 @@ class FakeTransport:
         self.open = self.most_open = 0
         self.lock = threading.Lock()
 
-    @contextmanager
-    def get(self, url: str, headers: Mapping[str, str]) -> Iterator[Response]:
+    def receive(self, job: Job, partial: Partial, cancel: threading.Event, report: Reporter) -> Received:
+        (source,) = job.sources
         with self.lock:
-            self.asked.append(url)
+            self.asked.append(source.url)
             self.open += 1
             self.most_open = max(self.most_open, self.open)
         try:
-            if url not in self.table:
-                raise TransferError(f"no {url}")
+            if source.url not in self.table:
+                raise TransferError(f"no {source.url}")
             threading.Event().wait(0.02)
-            yield FakeResponse(self.table[url])
+            data = self.table[source.url]
+            os.pwrite(partial.fileno, data, 0)
+            return Received(len(data), sha256(data), (source,), fetched=len(data))
         finally:
             with self.lock:
                 self.open -= 1
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.fixture
@@ -77,10 +82,10 @@ def test_a_plan_touches_nothing(settings: Settings) -> None:
 
 
 def test_what_lacks_is_fetched_and_what_fails_stops_no_other(settings: Settings) -> None:
-    transport = FakeTransport({"https://hub/a.safetensors": A, "https://hub/c.safetensors": B})
+    backend = FakeBackend({"https://hub/a.safetensors": A, "https://hub/c.safetensors": B})
     steps = plan(settings, manifest("a.safetensors", "b.safetensors", "c.safetensors"))
     events: list[Event] = []
-    outcomes = install_models(settings, steps, transport=transport, reporter=events.append)
+    outcomes = install_models(settings, steps, backend=backend, reporter=events.append)
     assert [outcome.status for outcome in outcomes] == ["fetched", "failed", "fetched"]
     assert outcomes[1].note == "no https://hub/b.safetensors"
     assert files_below(settings.home.models) == {"vae/a.safetensors": A, "vae/c.safetensors": B}
@@ -88,26 +93,26 @@ def test_what_lacks_is_fetched_and_what_fails_stops_no_other(settings: Settings)
 
 
 def test_a_second_run_asks_for_nothing(settings: Settings) -> None:
-    transport = FakeTransport({"https://hub/a.safetensors": A})
+    backend = FakeBackend({"https://hub/a.safetensors": A})
     text = manifest("a.safetensors", sha=sha256(A))
     for status in ("fetched", "there"):
-        (outcome,) = install_models(settings, plan(settings, text), transport=transport)
+        (outcome,) = install_models(settings, plan(settings, text), backend=backend)
         assert outcome.status == status
-    assert len(transport.asked) == 1
+    assert len(backend.asked) == 1
 
 
 def test_another_file_there_is_a_failure_and_stays(settings: Settings) -> None:
-    transport = FakeTransport({"https://hub/a.safetensors": A})
+    backend = FakeBackend({"https://hub/a.safetensors": A})
     path = settings.home.models / "vae" / "a.safetensors"
     path.parent.mkdir(parents=True)
     path.write_bytes(B)
     (step,) = plan(settings, manifest("a.safetensors", sha=sha256(A)))
     assert action(step) == "conflict"
-    (outcome,) = install_models(settings, [step], transport=transport)
+    (outcome,) = install_models(settings, [step], backend=backend)
     assert (outcome.status, outcome.code) == ("failed", "conflict")
     assert sha256(B) in outcome.note
     assert path.read_bytes() == B
-    assert transport.asked == []
+    assert backend.asked == []
 
 
 @pytest.mark.parametrize("broken", [b"", PAGE, A[:-1]])
@@ -119,7 +124,7 @@ def test_a_broken_file_is_fetched_again_with_a_warning(settings: Settings, broke
     steps = plan(settings, manifest("a.safetensors"), reporter=events.append)
     assert isinstance(events[0], Warned)
     assert "fetched again" in events[0].message
-    install_models(settings, steps, transport=FakeTransport({"https://hub/a.safetensors": A}))
+    install_models(settings, steps, backend=FakeBackend({"https://hub/a.safetensors": A}))
     assert path.read_bytes() == A
 
 
@@ -152,26 +157,61 @@ def test_a_folder_that_leads_out_is_refused_before_a_byte_is_fetched(
 
 def test_files_come_at_the_same_time_but_never_more_than_jobs(settings: Settings) -> None:
     names = [f"{index}.safetensors" for index in range(8)]
-    transport = FakeTransport({f"https://hub/{name}": A for name in names})
-    outcomes = install_models(settings, plan(settings, manifest(*names)), transport=transport)
+    backend = FakeBackend({f"https://hub/{name}": A for name in names})
+    outcomes = install_models(settings, plan(settings, manifest(*names)), backend=backend)
     assert [outcome.entry.name for outcome in outcomes] == names
-    assert transport.most_open == 2
+    assert backend.most_open == 2
 
 
 def test_an_error_of_our_own_is_not_swallowed(settings: Settings) -> None:
     class Broken:
-        def get(self, url: str, headers: Mapping[str, str]) -> None:
+        def receive(self, *arguments: object) -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        install_models(settings, plan(settings, manifest("a.safetensors")), transport=Broken())  # type: ignore[arg-type]
+        install_models(settings, plan(settings, manifest("a.safetensors")), backend=Broken())  # type: ignore[arg-type]
 
 
 def test_rules_rewrite_what_is_asked_and_not_what_is_named(settings: Settings) -> None:
-    rules = mirrors_from({"COMFYKIT_MIRRORS": "https://hub/=http://127.0.0.1:8/hub/"})
-    (step,) = plan(settings, manifest("a.safetensors"), rules=rules)
+    guide = Guide(read_mirrors("https://hub/=http://127.0.0.1:8/hub/"))
+    (step,) = plan(settings, manifest("a.safetensors"), guide=guide)
     assert step.addresses == ("http://127.0.0.1:8/hub/a.safetensors",)
     assert step.entry.urls == ("https://hub/a.safetensors",)
-    transport = FakeTransport({"http://127.0.0.1:8/hub/a.safetensors": A})
-    (outcome,) = install_models(settings, [step], transport=transport, rules=rules)
+    backend = FakeBackend({"http://127.0.0.1:8/hub/a.safetensors": A})
+    (outcome,) = install_models(settings, [step], backend=backend, guide=guide)
     assert (outcome.status, outcome.host) == ("fetched", "127.0.0.1:8")
+
+
+def test_what_came_is_noted_with_its_hash_and_its_source(settings: Settings) -> None:
+    names = [f"{number}.safetensors" for number in range(5)]
+    backend = FakeBackend({f"https://hub/{name}": A for name in names[:-1]})
+    install_models(settings, plan(settings, manifest(*names)), backend=backend)
+    kept = provenances(settings.home)
+    assert sorted(kept) == [f"vae/{name}" for name in names[:-1]]
+    assert kept["vae/0.safetensors"].urls == ("https://hub/0.safetensors",)
+    index = open_index(settings.home)
+    assert {index.known(settings.home.models / "vae" / name) for name in names[:-1]} == {sha256(A)}
+
+
+def test_notes_of_a_long_run_are_written_while_it_runs(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfykit.services.arrivals._WRITE_SECONDS", 0.0)
+    arrivals = Arrivals(settings.home, open_index(settings.home))
+    (step,) = plan(settings, manifest("a.safetensors"))
+    arrivals.add(step.entry, len(A), sha256(A))
+    assert list(provenances(settings.home)) == ["vae/a.safetensors"]
+
+
+def test_a_link_that_goes_wrong_is_fetched_instead(settings: Settings, tmp_path: Path) -> None:
+    blob = tmp_path / "hub" / "models--o--r" / "blobs" / sha256(A)
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(B)
+    backend, events = FakeBackend({"https://hub/a.safetensors": A}), []
+    steps = plan(settings, manifest("a.safetensors", sha=sha256(A)), cache=HfCache(tmp_path / "hub"))
+    assert action(steps[0]) == "link"
+    (outcome,) = install_models(settings, steps, backend=backend, reporter=events.append)
+    assert outcome.status == "fetched"
+    warned = next(event for event in events if isinstance(event, Warned))
+    assert warned.message.endswith("fetched instead")
+    assert (settings.home.models / "vae" / "a.safetensors").read_bytes() == A

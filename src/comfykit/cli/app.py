@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import typer
 
-from comfykit.cli import demo, doctor, install_models, nodes, run, workflow
+from comfykit.cli import demo, doctor, install_models, mirrors, models, nodes, run, workflow
 from comfykit.cli.errors import exit_code, explain
 from comfykit.cli.output import Output
 
@@ -34,6 +34,8 @@ def build() -> typer.Typer:
     app.command("doctor")(doctor.command)
     app.command("run")(run.command)
     app.command("demo")(demo.command)
+    app.add_typer(models.app, name="models")
+    app.add_typer(mirrors.app, name="mirrors")
     app.add_typer(nodes.app, name="nodes")
     app.add_typer(workflow.app, name="workflow")
     return app

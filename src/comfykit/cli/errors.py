@@ -8,6 +8,7 @@ from comfykit.cli.output import Output
 OK = 0
 FAILED = 1
 UNUSABLE = 2
+PARTIAL = 3  # of several files some are in place, and others could not be had
 INTERRUPTED = 130
 
 # The first class that fits decides.

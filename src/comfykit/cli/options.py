@@ -40,3 +40,31 @@ def chosen_preview(*, preview: bool, method: str | None = None) -> str | None:
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Write one JSON object per line to standard output.")
 ]
+JobsOption: TypeAlias = Annotated[
+    int | None, typer.Option("--jobs", help="Files fetched at once.", show_default="4")
+]
+ConnectionsOption: TypeAlias = Annotated[
+    int | None, typer.Option("--connections", help="Most connections for one file.", show_default="16")
+]
+MaxSpeedOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--max-speed",
+        metavar="RATE",
+        help="Bytes a second for all files together, such as 20M.",
+        show_default="no limit",
+    ),
+]
+BackendOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--backend",
+        metavar="auto|httpx|aria2",
+        help="What brings the files: comfykit's own transfers, or aria2c.",
+        show_default="auto",
+    ),
+]
+YesOption: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+NamesArgument: TypeAlias = Annotated[
+    list[str], typer.Argument(metavar="MODEL", help="KIND/NAME, a file name, or a glob of one.")
+]

@@ -12,7 +12,7 @@ class ManifestEntry:
 
     `target` is relative to the home's `models/` and holds at least a kind and a name. `headers` are
     written for the origin of the first URL and sent to no other; `user_agent` goes everywhere.
-    `file` and `line` say where the entry stands.
+    `file` and `line` say where the entry stands; `size` is in bytes, None where nobody says.
     """
 
     urls: tuple[str, ...]
@@ -22,6 +22,7 @@ class ManifestEntry:
     sha256: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     user_agent: str | None = None
+    size: int | None = None
 
     @property
     def kind(self) -> str:

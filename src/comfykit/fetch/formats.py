@@ -29,7 +29,7 @@ def judge_start(name: str, start: bytes, size: int | None) -> str | None:
     suffix = PurePath(name).suffix.lower()
     if not start:
         return "it is empty"
-    if suffix not in (".html", ".htm") and _PAGE.match(start):
+    if suffix not in (".html", ".htm") and is_page(start):
         title = _TITLE.search(start)
         words = f" titled {title[1].decode('utf-8', 'replace')!r}" if title else ""
         return f"it is an HTML page{words}, not a model (a login page?)"
@@ -40,6 +40,11 @@ def judge_start(name: str, start: bytes, size: int | None) -> str | None:
     if suffix == ".gguf" and not start.startswith(b"GGUF"):
         return "it does not start like a GGUF file" + _as_text(start)
     return None
+
+
+def is_page(start: bytes) -> bool:
+    """Whether bytes are the start of an HTML page."""
+    return _PAGE.match(start) is not None
 
 
 def judge_file(path: Path, name: str) -> str | None:

@@ -53,7 +53,7 @@ def join(entries: Iterable[ManifestEntry]) -> tuple[list[ManifestEntry], list[Pr
     """Entries with every target once, and the problems where two of them disagree about it.
 
     Names that differ only in case or in Unicode form are one target: many disks store them as one.
-    A checksum that only one of two equal entries has is kept.
+    A checksum or a size that only one of two equal entries has is kept.
     """
     joined: dict[str, ManifestEntry] = {}
     problems: list[Problem] = []
@@ -72,8 +72,8 @@ def join(entries: Iterable[ManifestEntry]) -> tuple[list[ManifestEntry], list[Pr
                     "remove one of the two entries, or give them different names",
                 )
             )
-        elif first.sha256 is None:
-            joined[key] = replace(first, sha256=entry.sha256)
+        else:
+            joined[key] = replace(first, sha256=first.sha256 or entry.sha256, size=first.size or entry.size)
     return list(joined.values()), problems
 
 

@@ -59,6 +59,7 @@ _OWN_HEADERS = frozenset(
     }
 )
 # fmt: on
+_SECRET_HEADER = re.compile(r"auth|cookie|key|secret|session|token", re.IGNORECASE)
 _HEADER = re.compile(r"(?P<name>[A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*:\s*(?P<value>[\x20-\x7e\t]*)")
 _CHECKSUM = re.compile(r"(?P<kind>[a-z0-9-]+)=(?P<digest>[0-9a-fA-F]*)")
 
@@ -94,3 +95,8 @@ def read_header(value: str) -> tuple[str, str]:
     if match["name"].lower() in _OWN_HEADERS:
         raise ValueError(f"the header {match['name']} belongs to the transfer and cannot be set")
     return match["name"], match["value"].strip()
+
+
+def is_secret_header(name: str) -> bool:
+    """Whether a header of this name carries a secret, which must not go where others can read it."""
+    return _SECRET_HEADER.search(name) is not None

@@ -14,16 +14,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from comfykit.fetch.addresses import COMMENTED, START, address_hint, read_address
 from comfykit.fetch.entry import ManifestEntry, Problem
-from comfykit.fetch.options import REPEATABLE, UNUSED, read_checksum, read_header, why_refused
+from comfykit.fetch.hubs import file_name, is_pinned
+from comfykit.fetch.options import (
+    REPEATABLE,
+    UNUSED,
+    is_secret_header,
+    read_checksum,
+    read_header,
+    why_refused,
+)
 from comfykit.fetch.paths import target_path
-from comfykit.fetch.urls import clean_url, file_name, is_loopback
+from comfykit.fetch.urls import is_loopback, redact
 from comfykit.home import KIND_ALIASES, MODEL_KINDS
 
 _MAX_LINE_BYTES = 64 * 1024
 _OTHER_ENCODINGS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip"}
-_COMMENTED_ADDRESS = re.compile(r"#+\s*https?://", re.IGNORECASE)
-_ADDRESS_START = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# aria2 has no option for a size, so that it stands in a comment of the entry.
+_SIZE = re.compile(r"#+[ \t]*size=(?P<bytes>[1-9][0-9]{0,17})\s*")
 
 
 @dataclass(slots=True)
@@ -44,6 +53,7 @@ class _Draft:
     broken: bool
     options: dict[str, tuple[int, str]] = field(default_factory=dict)
     headers: list[tuple[str, str]] = field(default_factory=list)
+    size: int | None = None
 
 
 def parse(data: bytes, file: str) -> Parsed:
@@ -63,8 +73,7 @@ class _Parser:
     def run(self, data: bytes) -> Parsed:
         for number, text in self._lines(data):
             if text.startswith("#"):
-                if _COMMENTED_ADDRESS.match(text):
-                    self.commented_address = number
+                self._comment(number, text)
             elif not text.strip():
                 continue
             elif text[0] in " \t":
@@ -95,6 +104,13 @@ class _Parser:
                 self._problem(number, "a control or invisible character in the line")
             yield number, text
 
+    def _comment(self, number: int, text: str) -> None:
+        size = _SIZE.fullmatch(text)
+        if COMMENTED.match(text):
+            self.commented_address = number
+        elif size and self.draft is not None and not self.commented_address:
+            self.draft.size = int(size["bytes"])
+
     def _address(self, number: int, text: str) -> None:
         self._finish()
         self.commented_address = 0
@@ -104,13 +120,15 @@ class _Parser:
             if not address.strip():
                 continue
             try:
-                url = clean_url(address.strip(" "))
+                url = read_address(address.strip(" "))
             except ValueError as error:
                 broken = True
-                self._problem(number, str(error), _address_hint(address))
+                self._problem(number, str(error), address_hint(address))
                 continue
             if url not in urls:
                 urls.append(url)
+            if not is_pinned(url):
+                self._warning(number, f"{redact(url)} names no version: whichever is the newest is fetched")
         self.draft = _Draft(number, urls, broken)
 
     def _option(self, number: int, text: str) -> None:
@@ -123,7 +141,7 @@ class _Parser:
             return
         name, equals, value = text.removeprefix("--").partition("=")
         name, value = name.strip().lower(), value.strip()
-        if _ADDRESS_START.match(text):
+        if START.match(text):
             self._problem(
                 number,
                 "an address that is indented; indented lines are options",
@@ -169,8 +187,8 @@ class _Parser:
             return
         draft.headers.append(header)
         first = draft.urls[0] if draft.urls else ""
-        if header[0].lower() == "authorization" and first.startswith("http:") and not is_loopback(first):
-            self._warning(number, "the Authorization header is sent over http, where others can read it")
+        if is_secret_header(header[0]) and first.startswith("http:") and not is_loopback(first):
+            self._refuse(number, f"the header {header[0]} could be read by others on its way; write https")
 
     def _finish(self) -> None:
         """Turn the entry that was read into a value, unless something in it is wrong."""
@@ -189,6 +207,7 @@ class _Parser:
                 file=self.file,
                 line=draft.line,
                 sha256=sha256,
+                size=draft.size,
                 headers=tuple(draft.headers),
                 user_agent=user_agent,
             )
@@ -259,10 +278,3 @@ class _Parser:
 
     def _warning(self, number: int, message: str) -> None:
         self.result.warnings.append(Problem(self.file, number, message))
-
-
-def _address_hint(text: str) -> str | None:
-    """What to do about a line in the first column that is no address."""
-    if "://" not in text and "=" in text:
-        return "options are indented by a space or a TAB"
-    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from dataclasses import dataclass
 from enum import Enum
@@ -10,10 +9,9 @@ from pathlib import Path
 
 from comfykit.fetch.entry import ManifestEntry
 from comfykit.fetch.formats import judge_file
+from comfykit.fetch.index import HashIndex
 from comfykit.fetch.paths import check_place
 from comfykit.home import Home
-
-_BLOCK_BYTES = 4 * 1024 * 1024
 
 
 class State(Enum):
@@ -36,31 +34,32 @@ class Presence:
     size: int = 0
 
 
-def inspect(entry: ManifestEntry, home: Home) -> Presence:
+def inspect(entry: ManifestEntry, home: Home, index: HashIndex | None = None) -> Presence:
     """What lies at an entry's target, or under its name in another of the user's folders of its kind.
 
     The models inside the package are not the user's: one of the same name does not stand in for the
-    file. Files with a known checksum are hashed. Raises `FetchError` for a target that leads out of the
-    home.
+    file. Files with a known checksum are hashed, unless the index knows them from before. Raises
+    `FetchError` for a target that leads out of the home.
     """
     path = check_place(home, entry.target)
-    own = _look(path, entry)
+    index = HashIndex() if index is None else index
+    own = _look(path, entry, index)
     if own.state is not State.MISSING:
         return own
     for folder in home.own_folders(entry.kind):
         other = folder / entry.name
         if other != path and other.is_file():
-            found = _look(other, entry)
+            found = _look(other, entry, index)
             if found.state is State.THERE:
                 return found
     return own
 
 
-def _look(path: Path, entry: ManifestEntry) -> Presence:
+def _look(path: Path, entry: ManifestEntry, index: HashIndex) -> Presence:
     try:
         link = stat.S_ISLNK(path.lstat().st_mode)
         if path.is_file():
-            return _judge(path, entry, link)
+            return _judge(path, entry, link, index)
     except (FileNotFoundError, NotADirectoryError):
         return Presence(State.MISSING, path)
     except OSError as error:
@@ -69,10 +68,10 @@ def _look(path: Path, entry: ManifestEntry) -> Presence:
     return Presence(State.CONFLICT, path, f"{path} is {what}", "move it away")
 
 
-def _judge(path: Path, entry: ManifestEntry, link: bool) -> Presence:
+def _judge(path: Path, entry: ManifestEntry, link: bool, index: HashIndex) -> Presence:
     """Judge a file by its hash where the manifest has one, else by what its format allows."""
     size = path.stat().st_size
-    actual = _sha256(path) if entry.sha256 else None
+    actual = index.sha256(path) if entry.sha256 else None
     if actual and actual == entry.sha256:
         return Presence(State.THERE, path, "there, verified", size=size)
     wrong = judge_file(path, entry.target.name)
@@ -89,11 +88,3 @@ def _judge(path: Path, entry: ManifestEntry, link: bool) -> Presence:
         "remove the file to fetch it again, or correct the checksum in the manifest",
         size,
     )
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

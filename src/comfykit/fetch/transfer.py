@@ -1,57 +1,38 @@
-"""Brings one file onto the disk: from one mirror after the other, verified, whole or not at all."""
+"""Brings one file to its place: whatever the backend, verified and whole, or not at all."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
-import shutil
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from comfykit.errors import FetchError, Interrupted, TransferError, VerificationError
-from comfykit.events import Reporter, TransferAdvanced, TransferEnded, TransferStarted, Warned
+from comfykit.errors import FetchError, VerificationError
+from comfykit.events import Reporter, TransferEnded, Warned
+from comfykit.fetch.backend import Backend, Job, Received
 from comfykit.fetch.entry import ManifestEntry
-from comfykit.fetch.formats import START_BYTES, judge_file, judge_start
+from comfykit.fetch.formats import judge_file
 from comfykit.fetch.mirrors import Mirror, rewrite
 from comfykit.fetch.partial import Partial, claim
 from comfykit.fetch.presence import State, inspect
-from comfykit.fetch.redirects import Answer, Source, follow
-from comfykit.fetch.transport import Transport
-from comfykit.fetch.urls import host, origin, redact
+from comfykit.fetch.retry import joined
+from comfykit.fetch.source import Expected, Source
+from comfykit.fetch.urls import host, origin
 from comfykit.home import Home
-
-_REPORT_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """When a transfer counts as stuck: fewer than `slow_rate` bytes a second over `slow_seconds`."""
-
-    slow_rate: float = 1024.0
-    slow_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A file that is in place. `host` gave it, None where another process brought it meanwhile."""
+    """A file that is in place. `host` gave it, None where another process brought it meanwhile.
+
+    `url` is the address that was asked, without secrets; `sha256` that of the bytes, where it is known.
+    """
 
     size: int
     host: str | None
     note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Courier:
-    """What every transfer of a run shares."""
-
-    home: Home
-    transport: Transport
-    reporter: Reporter
-    cancel: threading.Event
-    mirrors: Sequence[Mirror] = ()
-    limits: Limits = Limits()
+    sha256: str | None = None
+    url: str | None = None
 
 
 def sources(entry: ManifestEntry, mirrors: Sequence[Mirror] = ()) -> list[Source]:
@@ -61,12 +42,34 @@ def sources(entry: ManifestEntry, mirrors: Sequence[Mirror] = ()) -> list[Source
     return [Source(address, entry.headers, bound_to, entry.user_agent) for address in addresses]
 
 
-def fetch_file(entry: ManifestEntry, courier: Courier) -> Delivery:
-    """Bring the file of an entry to its place; mirrors are tried in turn.
+def as_listed(entry: ManifestEntry) -> tuple[ManifestEntry, Expected]:
+    """An entry, and what its manifest says that the bytes are."""
+    said_by = entry.place if entry.sha256 or entry.size else ""
+    return entry, Expected(entry.size, entry.sha256, said_by)
 
-    Raises `FetchError` when no mirror gives the right bytes or the disk does not take them, and
+
+@dataclass(frozen=True, slots=True)
+class Courier:
+    """What every transfer of a run shares.
+
+    `sources_for` says whom to ask for an entry, in which order; `inform` what is known of its bytes
+    beforehand (and settles versions that the entry leaves open).
+    """
+
+    home: Home
+    backend: Backend
+    reporter: Reporter
+    cancel: threading.Event
+    sources_for: Callable[[ManifestEntry], Sequence[Source]] = sources
+    inform: Callable[[ManifestEntry], tuple[ManifestEntry, Expected]] = as_listed
+
+
+def fetch_file(entry: ManifestEntry, courier: Courier) -> Delivery:
+    """Bring the file of an entry to its place.
+
+    Raises `FetchError` when no source gives the right bytes or the disk does not take them, and
     `Interrupted` when the run is cancelled. Either way nothing is under the final name that was not
-    there before.
+    there before; what is worth going on from stays in the partial file.
     """
     try:
         delivery = _fetch(entry, courier)
@@ -88,125 +91,88 @@ def _fetch(entry: ManifestEntry, courier: Courier) -> Delivery:
     with claim(courier.home.models / entry.target, courier.cancel, on_wait) as partial:
         found = inspect(entry, courier.home)
         if found.state is State.THERE:
+            partial.restart()
             return Delivery(found.size, None, found.note)
         if found.state is State.CONFLICT:
             raise FetchError(found.note, hint=found.hint)
-        failures: list[FetchError] = []
-        for source in sources(entry, courier.mirrors):
-            if failures:
-                courier.reporter(Warned(f"{entry.path}: {failures[-1]}", f"trying {host(source.url)}"))
-            try:
-                return _fetch_from(source, entry, partial, courier)
-            except (TransferError, VerificationError) as error:
+        settled, expected = courier.inform(entry)
+        return _from_sources(settled, expected, partial, courier)
+
+
+def _from_sources(entry: ManifestEntry, expected: Expected, partial: Partial, courier: Courier) -> Delivery:
+    """Receive and verify. Where wrong bytes may be of several sources, each is asked for all of them."""
+    attempts = [tuple(courier.sources_for(entry))]
+    failures: list[FetchError] = []
+    singly = False
+    while attempts:
+        chosen = attempts.pop(0)
+        if singly:  # no byte of another one
+            partial.restart()
+        try:
+            received = courier.backend.receive(
+                Job(entry.path, chosen, expected), partial, courier.cancel, courier.reporter
+            )
+        except FetchError as error:
+            failures.append(error)
+            _say_next(entry, error, attempts, courier)
+            continue
+        try:
+            return _publish(received, entry, expected if expected.sha256 else received.announced, partial)
+        except VerificationError as error:
+            partial.reject(str(error))
+            if singly or (len(received.sources) == 1 and received.fetched >= received.size):
                 failures.append(error)
-        raise _joined(failures)
+                rest = tuple(source for source in chosen if source not in received.sources)
+                attempts = [rest, *attempts] if rest else attempts
+            else:
+                singly, attempts = True, [(source,) for source in chosen]
+            _say_next(entry, error, attempts, courier)
+    raise joined(failures)
 
 
-def _fetch_from(source: Source, entry: ManifestEntry, partial: Partial, courier: Courier) -> Delivery:
-    """One try at one address: receive, verify, publish."""
-    partial.restart()
-    with follow(courier.transport, source) as answer:
-        lengths = _announced_lengths(answer)
-        total = lengths[0] if lengths else None
-        _check_space(partial, total)
-        courier.reporter(TransferStarted(entry.path, redact(source.url), total))
-        size, sha256 = _receive(answer, entry, partial, total, courier)
-    for length in lengths:
-        if size != length:
-            raise TransferError(f"{host(answer.url)} sent {size} of the {length} bytes it announced")
-    note = _verify(entry, answer, sha256)
-    partial.sync()
-    wrong = None if entry.sha256 else judge_file(partial.path, entry.target.name)
-    if wrong:
-        raise _unusable(answer.url, wrong)
-    partial.publish()
-    return Delivery(size, host(source.url), note)
+def _say_next(
+    entry: ManifestEntry, error: FetchError, attempts: Sequence[Sequence[Source]], courier: Courier
+) -> None:
+    if attempts:
+        courier.reporter(Warned(f"{entry.path}: {error}", f"trying {attempts[0][0].title}"))
 
 
-def _receive(
-    answer: Answer, entry: ManifestEntry, partial: Partial, total: int | None, courier: Courier
-) -> tuple[int, str]:
-    """Write the body to the partial file; its size and SHA-256."""
-    digest = hashlib.sha256()
-    size, reported = 0, time.monotonic()
-    watched = _watched(answer.response.chunks(), answer.url, courier)
-    for chunk in _judged(watched, entry.target.name, total, answer.url):
-        digest.update(chunk)
-        partial.file.write(chunk)
-        size += len(chunk)
-        if time.monotonic() - reported >= _REPORT_SECONDS:
-            reported = time.monotonic()
-            courier.reporter(TransferAdvanced(entry.path, size))
-    courier.reporter(TransferAdvanced(entry.path, size))
-    return size, digest.hexdigest()
-
-
-def _watched(chunks: Iterator[bytes], url: str, courier: Courier) -> Iterator[bytes]:
-    """The chunks, until the run is cancelled or they trickle: a read timeout never ends a trickle."""
-    limits = courier.limits
-    since, arrived = time.monotonic(), 0
-    for chunk in chunks:
-        if courier.cancel.is_set():
-            raise Interrupted("interrupted")
-        yield chunk
-        arrived += len(chunk)
-        elapsed = time.monotonic() - since
-        if elapsed >= limits.slow_seconds:
-            if arrived < limits.slow_rate * elapsed:
-                raise TransferError(f"{host(url)} sent only {arrived} bytes in {elapsed:.0f} s")
-            since, arrived = time.monotonic(), 0
-
-
-def _judged(chunks: Iterator[bytes], name: str, total: int | None, url: str) -> Iterator[bytes]:
-    """The chunks, once their start can be that of the file; before that nothing is written."""
-    start = b""
-    while len(start) < START_BYTES and (chunk := next(chunks, None)) is not None:
-        start += chunk
-    wrong = judge_start(name, start, total)
-    if wrong:
-        raise _unusable(url, wrong)
-    yield start
-    yield from chunks
-
-
-def _announced_lengths(answer: Answer) -> list[int]:
-    """Sizes that the server and the hub before it gave for the file."""
-    length = answer.response.headers.get("Content-Length", "")
-    lengths = [int(length)] if length.isascii() and length.isdigit() else []
-    return lengths if answer.size is None else [*lengths, answer.size]
-
-
-def _unusable(url: str, wrong: str) -> VerificationError:
-    return VerificationError(f"what {host(url)} sent is not the file: {wrong}")
-
-
-def _verify(entry: ManifestEntry, answer: Answer, sha256: str) -> str:
-    """Compare with the manifest's checksum, or with the one that the hub announced."""
-    expected = entry.sha256 or answer.sha256
-    if expected is None:
-        return "not verified (the manifest has no checksum)"
-    if sha256 != expected:
-        named = entry.place if entry.sha256 else "the hub"
+def _publish(received: Received, entry: ManifestEntry, expected: Expected, partial: Partial) -> Delivery:
+    """Verify a complete partial file and give it its name."""
+    senders = _senders(received)
+    if expected.sha256 is not None and received.sha256 != expected.sha256:
         raise VerificationError(
-            f"what {host(answer.url)} sent has sha-256 {sha256}, and {named} says {expected}",
+            f"what {senders} sent has sha-256 {received.sha256}, "
+            f"and {expected.said_by} says {expected.sha256}",
             hint="if every mirror sends these bytes, the checksum in the manifest is wrong"
             if entry.sha256
             else None,
-            sha256=sha256,
-            expected=expected,
+            sha256=received.sha256,
+            expected=expected.sha256,
         )
+    partial.sync()
+    wrong = None if entry.sha256 else judge_file(partial.path, entry.target.name)
+    if wrong:
+        raise VerificationError(f"what {senders} sent is not the file: {wrong}")
+    partial.publish()
+    first = received.sources[0] if received.sources else None
+    return Delivery(
+        received.size,
+        host(first.url) if first else senders,
+        _note(entry, expected.sha256) + (f"; {received.note}" if received.note else ""),
+        received.sha256,
+        first.shown if first else None,
+    )
+
+
+def _senders(received: Received) -> str:
+    return " and ".join(dict.fromkeys(host(source.url) for source in received.sources)) or "an earlier run"
+
+
+def _note(entry: ManifestEntry, expected: str | None) -> str:
+    if expected is None:
+        return "not verified (the manifest has no checksum)"
     return "verified" if entry.sha256 else "verified by the hub's own checksum"
-
-
-def _check_space(partial: Partial, total: int | None) -> None:
-    free = shutil.disk_usage(partial.path.parent).free
-    if total is not None and total > free:
-        raise FetchError(
-            f"{partial.target.name} has {total} bytes, and {partial.path.parent} has {free} free",
-            hint="make room, or give --home a folder on a larger disk",
-            needed=total,
-            free=free,
-        )
 
 
 def _disk_error(entry: ManifestEntry, error: OSError) -> FetchError:
@@ -217,11 +183,3 @@ def _disk_error(entry: ManifestEntry, error: OSError) -> FetchError:
         hint="make room on the disk and run again" if full else "make the folder writable",
         errno=error.errno,
     )
-
-
-def _joined(failures: Sequence[FetchError]) -> FetchError:
-    """One error for an entry that no mirror could give."""
-    if len(failures) == 1:
-        return failures[0]
-    hints = [failure.hint for failure in failures if failure.hint]
-    return FetchError("; ".join(map(str, failures)), hint=hints[0] if hints else None)
