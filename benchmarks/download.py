@@ -153,7 +153,7 @@ def run(client: str, scenario: Scenario, number: int, www: Path, root: Path) -> 
             seconds = time.monotonic() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            raise SystemExit(f"{client} failed:\n{(folder / 'said').read_text()[-3000:]}")
+            raise SystemExit(f"{client} failed:\n{(folder / 'said').read_text()[-20000:]}")
         check(client, scenario, folder, www)
     finally:
         shutil.rmtree(folder)

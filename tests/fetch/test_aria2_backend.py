@@ -45,7 +45,7 @@ def ranged(data: bytes, etag: str | None = '"one"', rate: float | None = None, *
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", handler.headers.get("Range", ""))
         condition = handler.headers.get("If-Range")
         start, end = 0, len(data)
-        if asked and condition in (None, etag):
+        if asked and condition in (None, etag, headers.get("Last_Modified")):
             start, end = int(asked[1]), min(int(asked[2] or len(data)) + 1, len(data))
             handler.send_response(206)
             handler.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
@@ -240,7 +240,7 @@ def test_what_is_there_of_another_file_is_thrown_away(desk: Desk, server: Server
     server.answers["/a"] = ranged(other, etag='"two"')
     begin(desk, url, Spans([Span(0, 3 * MIB)]))
     assert desk.fetch(url)[1] == other
-    assert desk.warnings() == [f"{NAME}: what was there is of another file"]
+    assert desk.warnings() == [f"{NAME}: the file on the server has changed; starting again"]
 
 
 def test_another_mirror_goes_on_where_a_checksum_will_decide(desk: Desk, server: Server) -> None:
@@ -249,6 +249,71 @@ def test_another_mirror_goes_on_where_a_checksum_will_decide(desk: Desk, server:
     received, data = desk.fetch(server.url + "/b", sha256=sha256(DATA))
     assert data == DATA
     assert received.fetched <= len(DATA) - 3 * MIB
+
+
+def test_what_another_address_gave_is_not_used_where_no_checksum_decides(desk: Desk, server: Server) -> None:
+    other = bytes(reversed(DATA))
+    server.answers["/b"] = ranged(other)  # of the same size and, by chance, ETag
+    begin(desk, "http://elsewhere.example/a", Spans([Span(0, 3 * MIB)]))
+    assert desk.fetch(server.url + "/b")[1] == other
+    assert "no checksum would decide" in desk.warnings()[0]
+
+
+def test_a_file_of_another_size_than_at_the_first_look_has_changed(desk: Desk, server: Server) -> None:
+    new = DATA + b"more"
+    server.answers["/a"] = in_turn(ranged(DATA), ranged(new, etag='"two"'))
+    received, data = desk.fetch(server.url + "/a", sha256=sha256(new))
+    assert (data, received.size) == (new, len(new))
+    assert "has changed" in desk.warnings()[0]
+
+
+def test_without_etags_the_date_keeps_parts_of_another_file_out(desk: Desk, server: Server) -> None:
+    """Looks and aria2's first request, for all of it, see the old file; those for a part the new one."""
+    old = ranged(DATA, None, 2_000_000, Last_Modified="Wed, 21 Oct 2015 07:28:00 GMT")
+    new = ranged(bytes(reversed(DATA)), None, Last_Modified="Thu, 22 Oct 2015 07:28:00 GMT")
+
+    def mixed(handler: BaseHTTPRequestHandler) -> None:
+        part = handler.headers.get("Range", "bytes=0-4095") != "bytes=0-4095"
+        (new if part else old)(handler)
+
+    server.answers["/a"] = mixed
+    assert desk.fetch(server.url + "/a")[1] == DATA
+    assert any("if-range" in headers for _, headers in server.seen)
+
+
+def test_a_file_that_never_stays_the_same_goes_to_the_other_backend(desk: Desk, server: Server) -> None:
+    small, large = ranged(DATA[:MIB]), ranged(DATA)
+
+    def torn(handler: BaseHTTPRequestHandler) -> None:
+        (small if handler.headers.get("Range") == "bytes=0-4095" else large)(handler)
+
+    server.answers["/a"] = torn
+    received, _ = desk.fetch(server.url + "/a")
+    assert len(desk.other.jobs) == 1
+    assert "has changed" in received.note
+
+
+def test_a_size_that_no_disk_holds_is_refused_before_aria2_is_asked(desk: Desk, server: Server) -> None:
+    def huge(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes 0-4095/{10**15}")
+        handler.send_header("Content-Length", "4096")
+        handler.end_headers()
+        handler.wfile.write(DATA[:4096])
+
+    server.answers["/a"] = huge
+    with pytest.raises(FetchError, match="free"):
+        desk.fetch(server.url + "/a")
+    assert desk.backend.daemon.pid is None
+
+
+def test_what_lies_behind_the_end_is_cut_off(desk: Desk, server: Server) -> None:
+    url = server.url + "/a"
+    server.answers["/a"] = ranged(DATA)
+    begin(desk, url, Spans([Span(0, len(DATA))]))
+    with (desk.folder / "x" / ".a.dat.part").open("ab") as file:
+        file.write(b"junk")
+    assert desk.fetch(url)[1] == DATA
 
 
 def test_a_torn_journal_is_said_and_costs_only_what_was_there(desk: Desk, server: Server) -> None:

@@ -212,6 +212,21 @@ def test_a_fast_piece_is_left_alone_and_a_silent_one_taken_whole() -> None:
     assert pieces.room(piece) == 0
 
 
+def test_a_piece_that_has_only_begun_is_not_divided() -> None:
+    mib = 1024 * 1024
+    pieces = Pieces(8 * mib, Spans(), Limits(first_piece=8 * mib))
+    piece = pieces.take()
+    assert piece is not None
+    assert pieces.take(speed=1.0) is None
+    piece.began -= 60  # a gate was shut for so long
+    piece.last -= 60
+    taken = pieces.take()
+    assert taken is not None
+    assert not pieces.begin(piece)
+    assert pieces.begin(taken)
+    assert pieces.take() is None
+
+
 def test_a_file_of_unknown_size_is_one_piece() -> None:
     pieces = Pieces(None, Spans(), LIMITS)
     piece = pieces.take()

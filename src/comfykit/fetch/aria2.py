@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from comfykit.errors import FetchError, TransferError, VerificationError
+from comfykit.errors import FetchError
 from comfykit.events import Reporter, Warned
 from comfykit.fetch.aria2_daemon import Daemon
 from comfykit.fetch.aria2_errand import Errand, NotForAria2
@@ -22,6 +22,7 @@ from comfykit.fetch.aria2_folder import Folder
 from comfykit.fetch.backend import Backend, Job, Received
 from comfykit.fetch.limits import Limits
 from comfykit.fetch.partial import Partial
+from comfykit.fetch.retry import joined
 from comfykit.fetch.wire import Wire
 
 
@@ -54,9 +55,9 @@ class Aria2Backend:
                 first = (source, *(one for one in job.sources if one != source))
                 received = self.other.receive(replace(job, sources=first), partial, cancel, report)
                 return replace(received, note=received.note or f"without aria2: {reason}")
-            except (TransferError, VerificationError) as error:
+            except FetchError as error:
                 failures.append(error)
-        raise _joined(failures)
+        raise joined(failures)
 
     def free_path(self) -> Path:
         """A path for a link to a partial file; aria2's control file will lie beside it."""
@@ -73,11 +74,3 @@ class Aria2Backend:
         if folder is not None:
             folder.remove()
         self.other.close()
-
-
-def _joined(failures: list[FetchError]) -> FetchError:
-    """One error for a file that no source could give."""
-    if len(failures) == 1:
-        return failures[0]
-    hints = [failure.hint for failure in failures if failure.hint]
-    return TransferError("; ".join(map(str, failures)), hint=hints[0] if hints else None)

@@ -82,7 +82,8 @@ class Download:
                 ended = rpc.end(gid)
                 if ended is None:
                     self._daemon.close()  # nobody else may write there when we give the file back
-                self._account(complete=ended is not None and ended.state == "complete")
+                whole = ended is not None and ended.state == "complete" and ended.total == self._task.size
+                self._account(complete=whole)
         except RpcFailed as error:
             raise fault(Cause.BROKEN, str(error)) from error
         finally:
@@ -91,8 +92,8 @@ class Download:
 
     def _add(self, rpc: Rpc) -> str:
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        validator = self._task.remote.identity.validator
-        if validator:
+        identity = self._task.remote.identity
+        if validator := identity.validator or (None if identity.etag else identity.modified):
             # When the file has changed, a request for a part is answered with all of it, which aria2 refuses.
             headers["If-Range"] = validator
         options = {
@@ -108,6 +109,11 @@ class Download:
         since, counted = time.monotonic(), 0
         while True:
             status = rpc.status(gid)
+            if status.total not in (0, self._task.size):
+                raise fault(
+                    Cause.CHANGED,
+                    f"{host(self._task.remote.url)} has a file of {status.total} bytes now: it has changed",
+                )
             if status.state == "complete":
                 self._watcher.advanced(self._task.size)
                 return

@@ -18,13 +18,15 @@ from comfykit.fetch.aria2_download import Download, Task
 from comfykit.fetch.backend import Job, Received
 from comfykit.fetch.formats import START_BYTES, judge_start
 from comfykit.fetch.hasher import Hasher
-from comfykit.fetch.journal import Origin, Record
+from comfykit.fetch.journal import Origin
 from comfykit.fetch.limits import MIB, Limits
 from comfykit.fetch.line import Line
 from comfykit.fetch.partial import Partial
 from comfykit.fetch.resolve import Remote, reach
+from comfykit.fetch.resume import read_usable, why_not
 from comfykit.fetch.retry import TABLE, Action, Cause, cause_of, fault, pause
 from comfykit.fetch.source import Expected, Source
+from comfykit.fetch.space import check_room
 from comfykit.fetch.spans import Span, Spans
 from comfykit.fetch.threads import in_thread
 from comfykit.fetch.urls import host
@@ -79,14 +81,15 @@ class Errand:
                 return self._attempt(source)
             except TransferError as error:
                 action = TABLE[cause_of(error)]
-                if action is Action.STREAM:
-                    raise NotForAria2(str(error)) from error
-                if action is Action.NEXT or (action is Action.RESTART and restarted):
+                if action is Action.NEXT:
                     raise
                 if action is Action.RESTART:
-                    restarted = True
                     self._restart()
-                    self._report(Warned(f"{self._job.name}: {error}", "beginning again"))
+                if action is Action.STREAM or (action is Action.RESTART and restarted):
+                    raise NotForAria2(str(error)) from error
+                if action is Action.RESTART:
+                    restarted = True
+                    self._report(Warned(f"{self._job.name}: {error}; starting again"))
                     continue
                 strikes = 1 if self._fetched - before >= MIB else strikes + 1
                 if strikes >= self._limits.tries:
@@ -110,6 +113,7 @@ class Errand:
             self._compare(remote)
         told = remote.identity.sha256
         announced = Expected(size, told, "the hub") if told else Expected(size)
+        os.ftruncate(self._partial.fileno, size)  # what an earlier run left behind the end
         sha256 = self._hasher.digest(size, self._cancel)
         return Received(size, sha256, tuple(self._givers), announced, self._fetched)
 
@@ -169,23 +173,22 @@ class Errand:
     def _keep(self, remote: Remote, size: int) -> Spans:
         """What of the partial file is of this object; else it is emptied. Its journal is begun."""
         known = self._known_sha256(remote.identity)
-        identity = replace(remote.identity, sha256=known)
-        done = Spans()
+        expected = replace(self._job.expected, sha256=known)
         try:
-            record = self._partial.journal.read()
-        except ValueError as error:
-            record = None
-            self._report(Warned(f"{self._job.name}: what was there is not used: {error}", "beginning again"))
-        if record and _belongs(record, remote, identity):
-            done = record.done
-        elif record and record.done:
-            if remote.source in self._givers:
-                raise _changed(remote)
-            self._report(Warned(f"{self._job.name}: what was there is of another file", "beginning again"))
-        if not done or os.fstat(self._partial.fileno).st_size < done.end:
-            done = Spans()
+            record = read_usable(self._partial, self._job.expected)
+            why = why_not(record.origin, remote, expected) if record and record.done else None
+        except (ValueError, OSError) as error:
+            record, why = None, str(error)
+        if why and remote.source in self._givers:
+            raise fault(Cause.CHANGED, why)
+        if why:
+            self._report(Warned(f"{self._job.name}: {why}; starting again"))
+        done = Spans() if record is None or why else record.done
+        if not done:
             self._restart()
+        check_room(self._partial.target, size, done.covered)
         os.fdatasync(self._partial.fileno)
+        identity = remote.identity
         origin = Origin(remote.source.shown, size, identity.etag, identity.modified, known)
         self._partial.journal.begin(origin, done)
         return done
@@ -228,17 +231,6 @@ class _Progress:
         """As `Watcher.written`."""
         if self._hasher is not None:
             self._hasher.reach(have.prefix)
-
-
-def _belongs(record: Record, remote: Remote, identity: Identity) -> bool:
-    """Whether the bytes of a journal are of the object that a source has now.
-
-    A checksum decides, but of one address that announces none the ETag must be the same too.
-    """
-    old = record.origin
-    if old.url == remote.source.shown and not remote.identity.sha256 and old.etag != identity.etag:
-        return False
-    return same_object(Identity(old.size, old.etag, old.modified, old.sha256), identity) is True
 
 
 def _changed(remote: Remote) -> TransferError:

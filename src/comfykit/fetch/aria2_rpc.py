@@ -15,7 +15,7 @@ from typing import Any
 
 import aria2p
 
-_KEYS = ["status", "completedLength", "errorCode", "errorMessage"]
+_KEYS = ["status", "completedLength", "totalLength", "errorCode", "errorMessage"]
 _SECONDS = 10.0
 _RUNNING = frozenset({"active", "waiting", "paused"})
 
@@ -32,12 +32,14 @@ class Refused(RpcFailed):
 class Status:
     """What aria2 says of a download.
 
-    `state` is active, waiting, paused, complete, removed or error; `done` counts bytes that arrived; `code`
-    is aria2's exit status ("EXIT STATUS" in its manual), 0 unless the state is error.
+    `state` is active, waiting, paused, complete, removed or error; `done` counts bytes that arrived, of
+    `total` (0 while it does not know); `code` is aria2's exit status ("EXIT STATUS" in its manual), 0
+    unless the state is error.
     """
 
     state: str
     done: int
+    total: int
     code: int
     message: str
 
@@ -80,6 +82,7 @@ class Rpc(aria2p.Client):
         return Status(
             told["status"],
             int(told["completedLength"]),
+            int(told["totalLength"]),
             int(told.get("errorCode", 0)) if told["status"] == "error" else 0,
             told.get("errorMessage", ""),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
 from dataclasses import replace
@@ -24,6 +23,7 @@ from comfykit.fetch.resume import read_usable, why_not
 from comfykit.fetch.retry import TABLE, Action, cause_of, joined, pause
 from comfykit.fetch.session import Session
 from comfykit.fetch.source import Expected, Source
+from comfykit.fetch.space import check_room
 from comfykit.fetch.spans import Span, Spans
 from comfykit.fetch.tools import Tools
 
@@ -137,7 +137,7 @@ class Download:
                 self._restart(why)
                 return False
         try:
-            self._check_space(identity.size)
+            check_room(self._partial.target, identity.size, self._done.covered)
         except FetchError as error:
             started.opened.answer.close()
             self._sources.remove(remote.source)
@@ -252,14 +252,3 @@ class Download:
     def _wait(self, seconds: float) -> None:
         if self._cancel.wait(seconds):
             raise Interrupted("interrupted")
-
-    def _check_space(self, total: int | None) -> None:
-        folder = self._partial.path.parent
-        free, needed = shutil.disk_usage(folder).free, (total or 0) - self._done.covered
-        if needed > free:
-            raise FetchError(
-                f"{self._partial.target.name} has {total} bytes, and {folder} has {free} free",
-                hint="make room, or give --home a folder on a larger disk",
-                needed=needed,
-                free=free,
-            )

@@ -70,6 +70,12 @@ class Pieces:
             self._flying.append(piece)
             return piece
 
+    def begin(self, piece: Piece) -> bool:
+        """Note that a piece is asked for now; False when another connection took all of it meanwhile."""
+        with self._lock:
+            piece.began = piece.last = time.monotonic()
+            return piece.end > piece.at
+
     def room(self, piece: Piece) -> int:
         """How many bytes of a piece are still wanted of its connection."""
         with self._lock:
@@ -128,9 +134,15 @@ class Pieces:
     def _steal(self, speed: float | None) -> Piece | None:
         """The end of the piece that would be done last, if that is worth a new request."""
         now = time.monotonic()
-        if self._whole or not self._flying:
+        # What has only just begun says nothing about its speed.
+        known = [
+            piece
+            for piece in self._flying
+            if now - piece.began >= _STEAL_SECONDS or now - piece.last > _SILENT_SECONDS
+        ]
+        if self._whole or not known:
             return None
-        slowest = max(self._flying, key=lambda piece: len(piece.span) / max(piece.speed(now), 1.0))
+        slowest = max(known, key=lambda piece: len(piece.span) / max(piece.speed(now), 1.0))
         left, theirs = len(slowest.span), slowest.speed(now)
         if left and now - slowest.last > _SILENT_SECONDS:
             start = slowest.at

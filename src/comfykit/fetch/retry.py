@@ -26,7 +26,7 @@ class Cause(Enum):
     REFUSED = "it wants a login or a licence"
     MISSING = "no such file"
     NO_RANGES = "the whole file came when a part was asked for"
-    CHANGED = "the file on the server became another one"
+    CHANGED = "the file on the server has changed"
     WRONG = "what came cannot be the file"
     ODD = "an answer that must not be used"
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 from comfykit.errors import FetchError, Interrupted
@@ -165,9 +166,15 @@ class Session:
         """One piece, or part of it; seconds to wait before the next, None when there is to be no next."""
         began, remote = time.monotonic(), self._remote
         try:
-            with self._tools.gates.passing(host(remote.url), self._stop) as passed:
+            # An answer that is open already must not wait at the gate: its server would seem silent.
+            gate = (
+                self._tools.gates.passing(host(remote.url), self._stop) if not started else nullcontext(True)
+            )
+            with gate as passed:
                 if not passed:
                     return None
+                if not self._pieces.begin(piece) and started is None:
+                    return 0.0
                 opened = started.opened if started else self._open(remote, piece, worker)
                 try:
                     worker.copy(piece, opened, started.head if started else b"")

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from comfykit.errors import FetchError
+
 # What is left free: file systems slow down and programs fall over on a disk that is full to the last byte.
 MARGIN_BYTES = 64 * 1024 * 1024
 
@@ -60,3 +62,15 @@ def _allocated(path: Path) -> int:
         return path.lstat().st_blocks * 512
     except OSError:
         return 0
+
+
+def check_room(target: Path, total: int | None, there: int) -> None:
+    """Raise `FetchError` when what is missing of a file does not fit; `there` bytes are on the disk."""
+    free = shutil.disk_usage(target.parent).free
+    if total is not None and total - there > free:
+        raise FetchError(
+            f"{target.name} has {total} bytes, and {target.parent} has {free} free",
+            hint="make room, or give --home a folder on a larger disk",
+            needed=total - there,
+            free=free,
+        )
