@@ -22,6 +22,7 @@ import pytest
 from comfykit.errors import FetchError, Interrupted, TransferError, VerificationError
 from comfykit.events import Event, Reporter, TransferAdvanced, TransferStarted, Warned
 from comfykit.fetch.aria2 import Aria2Backend
+from comfykit.fetch.aria2_folder import Folder
 from comfykit.fetch.backend import Job, Received
 from comfykit.fetch.journal import Origin
 from comfykit.fetch.limits import Limits
@@ -492,14 +493,19 @@ def test_without_aria2_the_file_fails_with_a_hint(tmp_path: Path, server: Server
     server.answers["/a"] = ranged(DATA)
     desk = Desk(tmp_path)
     desk.backend = Aria2Backend(desk.wire, LIMITS, desk.other, command="no-such-aria2")
-    with pytest.raises(FetchError, match="not installed"):
-        desk.fetch(server.url + "/a")
+    try:
+        with pytest.raises(FetchError, match="not installed"):
+            desk.fetch(server.url + "/a")
+    finally:
+        desk.backend.close()
 
 
 def test_killed_with_its_run_nothing_more_is_written_and_the_next_run_goes_on(
     desk: Desk, server: Server
 ) -> None:
     server.answers["/a"] = ranged(DATA, rate=800_000)
+    temporary = desk.folder / "tmp"  # the killed run leaves its folder for control files there
+    temporary.mkdir()
     code = f"""
 import sys, threading
 from pathlib import Path
@@ -520,7 +526,9 @@ with claim(Path(sys.argv[1]) / "x" / "a.dat", threading.Event(), lambda: None) a
 """
     url = server.url + "/a"
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(desk.folder), url], stdout=subprocess.PIPE, env=environment()
+        [sys.executable, "-c", code, str(desk.folder), url],
+        stdout=subprocess.PIPE,
+        env=environment(TMPDIR=str(temporary)),
     ) as run:
         assert run.stdout is not None
         for line in run.stdout:
@@ -535,3 +543,16 @@ with claim(Path(sys.argv[1]) / "x" / "a.dat", threading.Event(), lambda: None) a
     received, data = desk.fetch(url)
     assert data == DATA
     assert received.fetched <= len(DATA) - MIB
+
+
+def test_a_folder_that_a_killed_run_left_is_swept_away_one_in_use_is_not(tmp_path: Path) -> None:
+    used, left, young = Folder(tmp_path), Folder(tmp_path), Folder(tmp_path)
+    for folder in (left, young):
+        os.close(folder._lock)  # as the end of a process does
+    for folder in (used, left):
+        (folder.path / "1.aria2").write_bytes(b"control")
+        os.utime(folder.path, (0, 0))
+    now = Folder(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([used.path, young.path, now.path])
+    used.remove()
+    now.remove()
