@@ -54,7 +54,7 @@ def run_in_terminal(
     kept = {
         key: value
         for key, value in os.environ.items()
-        if key not in ("TMUX", "STY", "NO_COLOR", "TERM_PROGRAM")
+        if key not in ("TMUX", "STY", "NO_COLOR", "TERM_PROGRAM", "COLUMNS", "LINES")
     }
     os.write(terminal, typed)
     process = subprocess.Popen(
