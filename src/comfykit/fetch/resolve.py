@@ -130,9 +130,7 @@ def _opened(
         )
     length = number(fields.get("Content-Length"))
     if length is None and "Content-Length" in fields:
-        raise fault(
-            Cause.ODD, f"{host(url)} announces a Content-Length of {fields['Content-Length'][:40]!r}"
-        )
+        raise fault(Cause.ODD, f"{host(url)} announces a Content-Length of {fields['Content-Length'][:40]!r}")
     remote = Remote(source, url, headers, read_identity(fields, length), False, expires)
     return Opened(remote, answer, 0, length)
 
