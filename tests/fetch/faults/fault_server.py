@@ -8,6 +8,7 @@ write what they were asked, and how many bytes of a body they gave, to one `Capt
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import struct
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 _BLOCK = 8 * 1024
+_STEP_SECONDS = 0.05  # with a limit of speed, a block is what may come in so long
 _PATIENCE_SECONDS = 30.0  # no connection of a test lives longer without a request
 
 Headers = Sequence[tuple[str, str]]
@@ -96,13 +98,24 @@ class Exchange:
         """Bytes of a body, counted; at most `rate` of them a second."""
         if self.request.method == "HEAD":
             return
-        view = memoryview(data)
-        for start in range(0, len(view), _BLOCK):
-            block = view[start : start + _BLOCK]
+        view, size = memoryview(data), _BLOCK
+        if rate:
+            size = max(1, min(_BLOCK, int(rate * _STEP_SECONDS)))
+        for start in range(0, len(view), size):
+            block = view[start : start + size]
             if rate:
                 self.pause(len(block) / rate)
+            if self._is_left():
+                raise HungUp
             self._connection.sendall(block)
             self.site.capture.count(self.request.path, len(block))
+
+    def _is_left(self) -> bool:
+        """Whether the client has closed the connection: what is sent then arrives nowhere."""
+        if isinstance(self._connection, ssl.SSLSocket):
+            return False
+        readable, _, _ = select.select([self._connection], [], [], 0)
+        return bool(readable) and not self._connection.recv(1, socket.MSG_PEEK)
 
     def answer(self, status: int, data: bytes = b"", headers: Headers = ()) -> None:
         """A whole answer of that length."""

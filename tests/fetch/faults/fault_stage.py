@@ -22,7 +22,7 @@ from fetch_support import environment, files_below, sha256
 
 SECRET = "Zk3-not-for-strangers"  # whatever is secret in a test; it is searched for everywhere
 NAME = "models/checkpoints/m.safetensors"
-PARTIAL = re.compile(r"(.*/)?\.(?P<name>[^/]+)\.part(\.json)?")
+PARTIAL = re.compile(r"(.*/)?\.(?P<name>[^/]+)\.part(\.json(\.new)?)?")
 ASIDE = re.compile(r".*\.rejected(\.txt|\.json)?")
 OWN = ".comfykit/"  # what comfykit remembers of a home
 
