@@ -1,0 +1,253 @@
+"""Changes of packs as every command shows them: plan, questions, steps, result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from comfykit.cli.confirm import confirm, is_attended
+from comfykit.cli.errors import FAILED, OK
+from comfykit.cli.models_upkeep import counted
+from comfykit.cli.output import Output
+from comfykit.errors import Interrupted, UsageError
+from comfykit.events import Event, PackStep, Reporter, Warned
+
+if TYPE_CHECKING:
+    from comfykit.packs.resolution import Change, Resolution
+    from comfykit.packs.staging import Origin
+    from comfykit.services.pack_changes import Workbench
+    from comfykit.services.pack_plans import Allow, Done, Plan, Step
+    from comfykit.settings import Settings
+
+
+_PAST = {
+    "add": "added",
+    "replace": "replaced",
+    "remove": "removed",
+    "enable": "enabled",
+    "disable": "disabled",
+}
+
+
+def carry(
+    settings: Settings,
+    output: Output,
+    make_plan: Callable[[Workbench], Plan],
+    *,
+    dry_run: bool = False,
+    yes: bool = False,
+    run_scripts: bool = False,
+) -> int:
+    """Make a plan, show it, ask a person, do it; the exit code."""
+    from comfykit.packs.lock import read_lock
+    from comfykit.services.pack_changes import changing
+
+    try:
+        with changing(settings, reporter=reporter_for(output)) as work:
+            plan = make_plan(work)
+            show_plan(plan, output)
+            conflicts = plan.resolution.conflicts if plan.resolution else ()
+            if dry_run:
+                status = "error" if conflicts else "success"
+                output.record(event="done", status=status, dry_run=True)
+                return FAILED if conflicts else OK
+            if plan.is_empty and read_lock(settings.home) is not None:
+                return nothing_to_do(output)
+            if not (conflicts or agreed("go on?", output, yes=yes)):
+                output.say("nothing was changed")
+                return FAILED
+            scripts = run_scripts or (not conflicts and may_run_scripts(plan, output, yes=yes))
+            done = work.carry_out(plan, run_scripts=scripts)
+    except KeyboardInterrupt as error:
+        raise Interrupted("interrupted; everything is as it was") from error
+    tell(done, output)
+    return OK
+
+
+def reporter_for(output: Output) -> Reporter:
+    """Says steps and warnings; files that are fetched are said once they are there."""
+    from comfykit.cli.transfers import plain_reporter
+
+    transfers = plain_reporter(output)
+
+    def report(event: Event) -> None:
+        match event:
+            case PackStep(pack, doing):
+                output.record(event="step", pack=pack or None, doing=doing)
+                output.say(f"{pack}: {doing}" if pack else doing)
+            case Warned(message, hint) if not output.as_json:
+                output.warn(message, hint)
+            case _:
+                transfers.report(event)
+
+    return report
+
+
+def allow_indexes(output: Output, *, yes: bool) -> Allow:
+    """Asks whether packages may come from places that packs name; nobody is there: `UsageError`."""
+
+    def allow(named: Sequence[tuple[str, str]]) -> bool:
+        for pack, place in named:
+            output.record(event="index", pack=pack, address=place)
+            output.say(f"{pack} wants packages from {place}")
+        if yes:
+            return True
+        if is_attended(output):
+            return confirm("may packages come from there?")
+        raise UsageError(
+            f"{named[0][0]} wants packages from {named[0][1]}, and nobody is there to allow that",
+            hint="give --yes to allow it, or --no-deps to install no packages",
+        )
+
+    return allow
+
+
+def agreed(question: str, output: Output, *, yes: bool) -> bool:
+    """The one question; in a script nobody is asked, as nothing is lost that a snapshot does not keep."""
+    return yes or not is_attended(output) or confirm(question, default=True)
+
+
+def may_run_scripts(plan: Plan, output: Output, *, yes: bool) -> bool:
+    """Whether a person lets the packs' scripts run; `--yes` is no answer to that."""
+    scripts = [script for script in plan.scripts if script.runs_now]
+    if scripts and is_attended(output) and not yes:
+        return confirm(f"run {' and '.join(f'{script.pack}/{script.name}' for script in scripts)}?")
+    for script in scripts:
+        output.warn(f"{script.pack}/{script.name} is not run", "give --run-scripts to run it")
+    return False
+
+
+def show_plan(plan: Plan, output: Output) -> None:
+    """What would change, in words and as records."""
+    for step in plan.steps:
+        _show_step(step, output)
+    for path in plan.models:
+        output.record(event="model", action="remove", path=path)
+        output.line(f"{'remove':8}  {path}  into the snapshot")
+    for _, path in plan.back:
+        output.record(event="model", action="add", path=path)
+        output.line(f"{'add':8}  {path}  from the snapshot")
+    for pack in plan.wanted:
+        for problem in pack.problems:
+            output.record(event="problem", pack=pack.pack, message=problem)
+            output.say(f"warning: {problem}", style="yellow")
+    if plan.resolution is not None:
+        _show_resolution(plan.resolution, output)
+    _show_scripts(plan, output)
+
+
+def nothing_to_do(output: Output) -> int:
+    """The end of a command that found everything as it should be."""
+    output.record(event="done", status="success", changed=False)
+    output.say("nothing to do", style="green")
+    return OK
+
+
+def tell(done: Done, output: Output) -> None:
+    """What was done, and where the way back is."""
+    actions = [step.action for step in done.plan.steps if step.changes]
+    counts = {action: actions.count(action) for action in dict.fromkeys(actions)}
+    packages = len(done.plan.changes)
+    for name, result in done.imports.items():
+        output.record(event="imported", pack=name, classes=list(result.classes))
+        output.line(f"{'imported':8}  {name}  {len(result.classes)} node classes")
+    output.record(
+        event="done", status="success", changed=True, packs=counts, packages=packages, snapshot=done.snapshot
+    )
+    told = [f"{counted(count, 'pack')} {_PAST[action]}" for action, count in counts.items()]
+    told += [f"{counted(packages, 'package')} changed"] if packages else []
+    output.say(
+        f"{', '.join(told) or 'done'}; comfykit packs snapshot restore {done.snapshot} takes it back",
+        style="green",
+    )
+
+
+def _show_step(step: Step, output: Output) -> None:
+    from comfykit.services.packs import origin_of
+
+    origin: Origin | None = step.staged.origin if step.staged else None
+    if origin is None and step.before is not None and step.before.record and step.before.record.url:
+        origin = origin_of(step.before)
+    output.record(
+        event="pack",
+        action=step.action,
+        name=step.name,
+        enabled=step.enabled,
+        url=origin and origin.url,
+        commit=origin and origin.commit,
+        version=origin and origin.version,
+        tree=step.staged.tree if step.staged else None,
+        note=step.note or None,
+    )
+    output.line(f"{step.action:8}  {step.name}  {_source(origin)}{_was(step)}  {step.note}".rstrip())
+
+
+def _source(origin: Origin | None) -> str:
+    if origin is None:
+        return ""
+    pin = origin.commit[:10] if origin.commit else origin.version
+    return origin.url + (f" @ {pin}" if pin else "")
+
+
+def _was(step: Step) -> str:
+    record = step.before.record if step.before else None
+    if step.action != "replace" or record is None:
+        return ""
+    pin = record.commit[:10] if record.commit else record.version
+    return f" (was {pin})" if pin else ""
+
+
+def _show_resolution(resolution: Resolution, output: Output) -> None:
+    for change in resolution.changes:
+        output.record(
+            event="package",
+            name=change.name,
+            before=change.before,
+            after=change.after,
+            wanted_by=list(change.wanted_by),
+        )
+        by = f"  for {', '.join(change.wanted_by)}" if change.wanted_by else ""
+        output.line(f"{'package':8}  {_change_words(change)}{by}")
+    for overruled in resolution.overruled:
+        output.record(
+            event="overruled",
+            pack=overruled.pack,
+            requirement=overruled.requirement,
+            where=overruled.where,
+            name=overruled.name,
+            kept=overruled.kept,
+        )
+        output.line(f"{'overruled':8} {overruled}")
+    for note in resolution.notes:
+        output.record(event="note", message=note)
+        output.say(note)
+    for conflict in resolution.conflicts:
+        output.record(
+            event="conflict",
+            packs=list(conflict.packs),
+            about=conflict.about,
+            message=conflict.message,
+            suggestion=conflict.suggestion or None,
+            detail=conflict.detail,
+        )
+        output.line(f"{'conflict':8}  {conflict.message}")
+        if conflict.suggestion:
+            output.say(f"  hint: {conflict.suggestion}")
+
+
+def _show_scripts(plan: Plan, output: Output) -> None:
+    from comfykit.services.pack_scripts import what_they_do
+
+    for script, words in zip(plan.scripts, what_they_do(plan.scripts), strict=True):
+        output.record(
+            event="script", pack=script.pack, name=script.name, lines=script.lines, does=list(script.does)
+        )
+        output.line(f"{'script':8}  {words}")
+
+
+def _change_words(change: Change) -> str:
+    if change.before is None:
+        return f"+ {change.name} {change.after}"
+    if change.after is None:
+        return f"- {change.name} {change.before}"
+    return f"{change.name} {change.before} -> {change.after}"

@@ -1,0 +1,275 @@
+"""What all packs need, resolved together: uv does the work, and the core's versions stand.
+
+`resolve` changes nothing. `apply` and `restore`, which do, are in `change.py` and can be had from here.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from comfykit.packs.change import apply, restore
+from comfykit.packs.companions import COMPANIONS, companion
+from comfykit.packs.conflicts import explain
+from comfykit.packs.environment import Environment, Installed, applicable, core, look
+from comfykit.packs.numpy_two import first_builds
+from comfykit.packs.one_choice import FAMILIES, choose
+from comfykit.packs.overrule import Asked, ask
+from comfykit.packs.requirements import Wanted
+from comfykit.packs.resolution import Change, Conflict, Resolution
+from comfykit.packs.solver import Pin, Plan, Refusal, Solver
+from comfykit.packs.uv_tool import Sources
+
+__all__ = ["Change", "Conflict", "Resolution", "apply", "resolve", "restore"]
+
+
+def resolve(
+    wanted: Sequence[Wanted],
+    environment: Environment,
+    *,
+    sources: Sources | None = None,
+    refused: Sequence[str] = (),
+) -> Resolution:
+    """Find what all these packs need together; never changes anything.
+
+    `refused` are specifiers of versions that must not come ("ultralytics!=8.3.41"). Raises `PackError` where
+    packages cannot be looked up at all; what packs disagree about is in the answer.
+    """
+    sources = sources or Sources()
+    installed = look(environment)
+    kept = core(installed) | _fitting_companions(installed)
+    asked = ask(wanted, installed, kept)
+    nothing = Resolution(
+        conflicts=_python_conflicts(wanted, installed),
+        overruled=tuple(asked.overruled),
+        before=installed.frozen(),
+        sources=sources,
+    )
+    with tempfile.TemporaryDirectory(prefix="comfykit-resolve-") as folder:
+        constraints = (
+            *_pinned(installed, kept),
+            *_companions(installed, kept),
+            *(f"{name}>={first}" for name, first in first_builds(installed.version("numpy")).items()),
+            *asked.constraints,
+            *refused,
+        )
+        left_out = frozenset(asked.left_out) | _without_build(asked, installed, kept)
+        solver = Solver(Path(folder).resolve(), environment, installed, sources, constraints, left_out)
+        solver, plan = _one_of_each(solver, asked)
+        if isinstance(plan, Refusal):
+            solver, plan = _without_companions(solver, asked, plan)
+        solver, plan = _without_unfitting(solver, asked, plan)
+        if isinstance(plan, Refusal):
+            found = explain(solver, asked, plan, kept)
+            return replace(nothing, conflicts=nothing.conflicts + found, notes=tuple(asked.notes))
+        pins = solver.pins(asked.packs, plan)
+    changes = _changes(plan, pins, asked, installed)
+    return replace(
+        nothing,
+        changes=changes,
+        notes=(*asked.notes, *_suffering(changes, installed)),
+        pins=tuple(_demanded(pin, asked).line for pin in pins),
+        sources=solver.sources,
+    )
+
+
+def _pinned(installed: Installed, kept: frozenset[str]) -> list[str]:
+    """The core, as constraints."""
+    found = []
+    for name in sorted(kept):
+        version = installed.distributions[name].version
+        try:
+            found.append(f"{name}=={Version(version)}")
+        except InvalidVersion:
+            continue
+    return found
+
+
+def _fitting_companions(installed: Installed) -> frozenset[str]:
+    """torchvision and torchaudio where they are installed and belong to the torch that is."""
+    torch = installed.version("torch")
+    found = set()
+    for name in COMPANIONS:
+        version = installed.version(name)
+        belongs = companion(name, torch) if torch else None
+        if version and belongs and belongs.is_fitting(version):
+            found.add(name)
+    return frozenset(found)
+
+
+def _companions(installed: Installed, kept: frozenset[str]) -> list[str]:
+    torch = installed.version("torch")
+    found = [companion(name, torch) for name in COMPANIONS if name not in kept] if torch else []
+    return [belongs.constraint for belongs in found if belongs]
+
+
+def _without_build(asked: Asked, installed: Installed, kept: frozenset[str]) -> frozenset[str]:
+    """Companions that cannot exist for the installed torch: they are left out, with a note if asked for."""
+    torch = installed.version("torch")
+    if torch is None:
+        return frozenset()
+    names = [name for name in COMPANIONS if name not in kept and companion(name, torch) is None]
+    asked.notes += [_left_out(name, asked, installed) for name in names if name in asked.by_name]
+    return frozenset(names)
+
+
+def _left_out(name: str, asked: Asked, installed: Installed) -> str:
+    torch = installed.version("torch") or ""
+    packs = sorted({requirement.pack for requirement in asked.by_name.get(name, [])})
+    note = f"{name} is left out: there is no build of it for torch {torch}"
+    if belongs := companion(name, torch):
+        exactly = f"{name}=={belongs.release}" + (f"+{belongs.label}" if belongs.label else "")
+        note = f"{name} is left out: {exactly}, which belongs to torch {torch}, was not found"
+    return f"{note} (wanted by {', '.join(packs)})" if packs else note
+
+
+def _one_of_each(solver: Solver, asked: Asked) -> tuple[Solver, Plan | Refusal]:
+    """A plan in which no two packages bring the same module, also where libraries ask for several."""
+    plan = solver.plan(asked.packs)
+    for family in FAMILIES:
+        if isinstance(plan, Refusal):
+            break
+        coming = [name for name in family if plan.changes.get(name, (None, None))[1]]
+        if len(coming) < 2:
+            continue
+        chosen = choose(family, coming, (), cuda="onnxruntime-gpu" in coming)
+        asked.notes.append(f"{chosen} is the one choice for {', '.join(coming)}: they bring the same module")
+        solver = solver.without(name for name in family if name != chosen)
+        solver = replace(solver, added=(*solver.added, str(chosen)))
+        plan = solver.plan(asked.packs)
+    return solver, plan
+
+
+def _without_companions(solver: Solver, asked: Asked, refusal: Refusal) -> tuple[Solver, Plan | Refusal]:
+    """The same without torchvision, torchaudio or both, where no build of them can be found.
+
+    Where torch is one of PyTorch's own builds, its companions are looked for at PyTorch's own index first.
+    """
+    missing = [name for name in COMPANIONS if name in refusal.text and name not in solver.excludes]
+    without = solver
+    for names in (missing[:1], missing[1:], COMPANIONS):
+        if not names or without.excludes >= solver.excludes.union(names):
+            continue
+        without = solver.without(names)
+        plan = without.plan(asked.packs)
+        if isinstance(plan, Refusal):
+            refusal = plan
+            continue
+        label = (solver.installed.version("torch") or "").partition("+")[2]
+        if label and not (solver.sources.no_index or solver.sources.offline):
+            elsewhere = replace(solver, sources=replace(solver.sources, torch_builds=label))
+            found = elsewhere.plan(asked.packs)
+            if isinstance(found, Plan):
+                return elsewhere, found
+        asked.notes += [_left_out(name, asked, solver.installed) for name in names if name in missing]
+        return without, plan
+    return without, refusal
+
+
+def _without_unfitting(solver: Solver, asked: Asked, plan: Plan | Refusal) -> tuple[Solver, Plan | Refusal]:
+    """The same without companions of torch that came, and were built for another kind of GPU than it."""
+    torch = solver.installed.version("torch")
+    if torch is None or isinstance(plan, Refusal):
+        return solver, plan
+    wrong = _unfitting(plan, torch)
+    if not wrong:
+        return solver, plan
+    others = replace(solver, constraints=(*solver.constraints, *(f"{a}!={b}" for a, b in wrong.items())))
+    again = others.plan(asked.packs)
+    if isinstance(again, Plan) and not _unfitting(again, torch):
+        return others, again
+    asked.notes += [_left_out(name, asked, solver.installed) for name in wrong]
+    solver = solver.without(wrong)
+    return solver, solver.plan(asked.packs)
+
+
+def _unfitting(plan: Plan, torch: str) -> dict[str, str]:
+    coming = {name: plan.changes.get(name, (None, None))[1] for name in COMPANIONS}
+    return {name: version for name, version in coming.items() if version and not _fits(name, version, torch)}
+
+
+def _fits(name: str, version: str, torch: str) -> bool:
+    belongs = companion(name, torch)
+    return belongs is not None and belongs.is_fitting(version)
+
+
+def _python_conflicts(wanted: Sequence[Wanted], installed: Installed) -> tuple[Conflict, ...]:
+    python = installed.markers["python_full_version"]
+    found = []
+    for of in wanted:
+        try:
+            runs = of.requires_python is None or python in SpecifierSet(of.requires_python, prereleases=True)
+        except InvalidSpecifier:
+            continue
+        if not runs:
+            message = f"{of.pack} runs on Python {of.requires_python}, and this is {python}"
+            found.append(Conflict((of.pack,), "python", message, f"leave {of.pack} out"))
+    return tuple(found)
+
+
+def _changes(plan: Plan, pins: Sequence[Pin], asked: Asked, installed: Installed) -> tuple[Change, ...]:
+    packs = {pin.name: pin.wanted_by for pin in pins}
+    found = [
+        Change(name, before, after, packs.get(name) or _through_installed(name, asked, installed))
+        for name, (before, after) in plan.changes.items()
+    ]
+    # Another member of a family comes: the one that is installed goes, or they would share their files.
+    for family in FAMILIES:
+        coming = next((change for change in found if change.name in family and change.after), None)
+        if coming is not None:
+            found += [
+                Change(name, installed.distributions[name].frozen, None, coming.wanted_by)
+                for name in family
+                if name in installed.distributions and name not in plan.changes
+            ]
+    return tuple(sorted(found, key=lambda change: change.name))
+
+
+def _through_installed(name: str, asked: Asked, installed: Installed) -> tuple[str, ...]:
+    """The packs that want a package through one that is installed already, such as an extra of the core."""
+    above = {name}
+    while True:
+        more = {
+            found.name
+            for found in installed.distributions.values()
+            if above & {canonicalize_name(re.split(r"[^\w.-]", text.strip())[0]) for text in found.requires}
+        }
+        if more <= above:
+            break
+        above |= more
+    return tuple(
+        dict.fromkeys(one.pack for other, them in asked.by_name.items() if other in above for one in them)
+    )
+
+
+def _suffering(changes: Sequence[Change], installed: Installed) -> list[str]:
+    """Installed packages whose own requirements a change no longer meets; none of them is of the core."""
+    versions = {change.name: change.after for change in changes if change.before is not None}
+    notes = []
+    for found in installed.distributions.values():
+        if found.name in versions:
+            continue
+        for requirement in applicable(found.requires, installed.markers):
+            before, after = installed.version(requirement.name), versions.get(requirement.name)
+            if (
+                before
+                and after
+                and "/" not in after
+                and requirement.specifier.contains(before, prereleases=True)
+                and not requirement.specifier.contains(after, prereleases=True)
+            ):
+                notes.append(f"{found.name} {found.version}, which is installed, needs {requirement}")
+    return notes
+
+
+def _demanded(pin: Pin, asked: Asked) -> Pin:
+    """The pin with the hashes that packs demand, where they demand some."""
+    hashes = asked.hashes(pin.name)
+    return replace(pin, hashes=hashes) if hashes else pin

@@ -1,0 +1,62 @@
+"""What of a pack works here, what does not, and why: from its files, and by importing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from comfykit.home import Home
+from comfykit.packs.environment import Environment
+from comfykit.packs.import_test import try_import
+from comfykit.packs.index import class_index, remember
+from comfykit.packs.installed import Pack, read_records
+from comfykit.services.packs import look_at
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A pack that was looked at and imported.
+
+    `classes` were registered, `offered` are those that its files name, `broken` those that cannot be used,
+    with the reason. `missing` are names of ComfyUI's interface that it uses and that are not here.
+    """
+
+    pack: Pack
+    classes: tuple[str, ...]
+    offered: tuple[str, ...]
+    cause: str | None = None
+    hint: str | None = None
+    missing: tuple[str, ...] = ()
+    broken: Mapping[str, str] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it could be imported."""
+        return self.cause is None
+
+
+def check_pack(pack: Pack, home: Home, environment: Environment | None = None) -> Checked:
+    """Look at a pack and import it in a process of its own; its index entry is renewed by what that told."""
+    found, wanted = look_at(pack)
+    record = read_records(home).get(pack.name)
+    options = ["--thorough", *(["--run-scripts"] if record is not None and record.scripts else [])]
+    result = try_import(pack.path, home.root, environment, options=options)
+    told = result.told or {}
+    if pack.enabled and result.told is not None:
+        class_index(home)
+        remember(home, pack.name.removesuffix(".py"), told)
+    missing = dict.fromkeys(str(name) for key in ("missing", "lacks") for name in told.get(key, ()))
+    broken = {str(name): str(why) for name, why in dict(told.get("problems", {})).items()}
+    return Checked(
+        pack,
+        result.classes,
+        tuple(dict.fromkeys([*found.classes, *result.classes, *broken])),
+        result.cause,
+        result.hint,
+        tuple(missing),
+        broken,
+        found.broken,
+        wanted.problems,
+    )

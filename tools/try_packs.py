@@ -1,0 +1,104 @@
+"""Try custom-node packs: import each in a process of its own, and write the table of docs/custom-nodes.md.
+
+    python tools/try_packs.py FOLDER... [--commits FILE] [--ran FILE] [--python PYTHON] [--update PAGE]
+
+FOLDER holds packs, each a folder in it, or is one. `--commits` is a file of lines "NAME OWNER/REPO COMMIT",
+for packs that are no checkouts. `--ran` one of lines "NAME NODES" with how many of a pack's nodes ran in a
+workflow, which this program does not find out. Without `--update` the table goes to standard output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from comfykit.compat.report import PackReport, check_pack
+from comfykit.home import open_home
+
+BEGIN, END = "<!-- packs: begin -->", "<!-- packs: end -->"
+COLUMNS = ("pack", "commit", "classes in its source", "usable", "ran", "what is missing")
+
+
+def packs_in(folders: list[Path]) -> Iterator[Path]:
+    for folder in folders:
+        if (folder / "__init__.py").is_file():
+            yield folder
+        else:
+            yield from sorted(
+                (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")),
+                key=lambda path: path.name.casefold(),
+            )
+
+
+def table_of_words(file: Path | None) -> dict[str, list[str]]:
+    lines = file.read_text(encoding="utf-8").splitlines() if file else []
+    return {words[0]: words[1:] for line in lines if (words := line.split())}
+
+
+def commit_of(pack: Path) -> list[str]:
+    """Owner and repository, and the commit, of a checkout; nothing for other folders."""
+    if not (pack / ".git").exists():
+        return []
+    git = ["git", "-C", str(pack)]
+    url, commit = (
+        subprocess.run([*git, *arguments], capture_output=True, encoding="utf-8", check=False).stdout.strip()
+        for arguments in (("remote", "get-url", "origin"), ("rev-parse", "HEAD"))
+    )
+    return ["/".join(url.removesuffix(".git").split("/")[-2:]), commit]
+
+
+def row(report: PackReport, origin: list[str], ran: list[str]) -> str:
+    name, commit = (*origin, "", "")[:2] if origin else (report.pack, "")
+    named = len({*report.named, *report.classes, *report.problems})
+    cells = (name, commit[:8], str(named), str(len(report.classes)), " ".join(ran), lacking(report))
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def lacking(report: PackReport) -> str:
+    said = []
+    if report.failure:
+        said.append(report.failure)
+    said += [f"`{name}`: {why}" for name, why in list(report.problems.items())[:3]]
+    if report.lacks:
+        more = f" and {len(report.lacks) - 4} more" if len(report.lacks) > 4 else ""
+        said.append("in functions: " + ", ".join(f"`{name}`" for name in report.lacks[:4]) + more)
+    return "; ".join(said).replace("\n", " ")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Import packs and write a table of what came of it.")
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--commits", type=Path)
+    parser.add_argument("--ran", type=Path)
+    parser.add_argument("--python", type=Path)
+    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--update", type=Path)
+    given = parser.parse_args()
+    commits, ran = table_of_words(given.commits), table_of_words(given.ran)
+    lines = [f"| {' | '.join(COLUMNS)} |", "|--" * len(COLUMNS) + "|"]
+    reports = []
+    with tempfile.TemporaryDirectory() as folder:
+        home = open_home(Path(folder))
+        for pack in packs_in(given.folders):
+            report = check_pack(pack, home, python=given.python, seconds=given.seconds)
+            reports.append(report)
+            name = pack.name
+            lines.append(row(report, commits.get(name) or commit_of(pack), ran.get(name, [])))
+            print(f"{name}: {report.failure or f'{len(report.classes)} classes'}", file=sys.stderr)
+    good = sum(report.works and bool(report.classes) for report in reports)
+    table = "\n".join([*lines, "", f"{good} of {len(reports)} were imported with all their classes."])
+    if given.update is None:
+        print(table)
+        return
+    text = given.update.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    given.update.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
