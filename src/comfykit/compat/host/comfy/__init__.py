@@ -1,0 +1,1 @@
+"""ComfyUI's engine as packs see it."""

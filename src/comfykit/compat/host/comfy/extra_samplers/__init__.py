@@ -1,0 +1,1 @@
+"""`comfy.extra_samplers`: more samplers."""

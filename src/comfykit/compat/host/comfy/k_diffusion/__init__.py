@@ -1,0 +1,1 @@
+"""`comfy.k_diffusion`: samplers by the names of k-diffusion."""

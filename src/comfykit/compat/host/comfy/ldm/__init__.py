@@ -1,0 +1,1 @@
+"""`comfy.ldm`: networks by ComfyUI's names."""

@@ -1,0 +1,1 @@
+"""`comfy.ldm.anima`: networks by ComfyUI's names."""

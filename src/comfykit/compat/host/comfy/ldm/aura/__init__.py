@@ -1,0 +1,1 @@
+"""`comfy.ldm.aura`: networks by ComfyUI's names."""

@@ -1,0 +1,7 @@
+"""`comfy.ldm.aura.mmdit`: names of a network that comfykit does not have."""
+
+from __future__ import annotations
+
+from comfykit.compat.absent import classes
+
+globals().update(classes(__name__, "DiTBlock DoubleAttention MMDiT MMDiTBlock SingleAttention"))

@@ -1,0 +1,1 @@
+"""`comfy.ldm.cascade`: networks by ComfyUI's names."""

@@ -1,0 +1,1 @@
+"""`comfy.ldm.chroma`: networks by ComfyUI's names."""

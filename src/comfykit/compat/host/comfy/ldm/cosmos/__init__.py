@@ -1,0 +1,1 @@
+"""`comfy.ldm.cosmos`: networks by ComfyUI's names."""

@@ -1,0 +1,1 @@
+"""`comfy.ldm.genmo`: networks by ComfyUI's names."""

@@ -1,0 +1,1 @@
+"""`comfy.ldm.genmo.joint_model`: networks by ComfyUI's names."""

@@ -1,0 +1,1 @@
+"""`comfy.ldm.hidream`: networks by ComfyUI's names."""

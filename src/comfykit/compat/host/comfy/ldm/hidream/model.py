@@ -1,0 +1,8 @@
+"""`comfy.ldm.hidream.model`: names of a network that comfykit does not have."""
+
+from __future__ import annotations
+
+from comfykit.compat.absent import classes
+
+globals().update(classes(__name__, "HiDreamAttention HiDreamImageBlock HiDreamImageTransformerBlock"))
+globals().update(classes(__name__, "HiDreamImageSingleTransformerBlock HiDreamImageTransformer2DModel"))

@@ -1,0 +1,1 @@
+"""`comfy.ldm.hunyuan_video`: networks by ComfyUI's names."""

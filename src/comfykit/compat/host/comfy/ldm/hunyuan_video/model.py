@@ -1,0 +1,7 @@
+"""`comfy.ldm.hunyuan_video.model`: names of a network that comfykit does not have."""
+
+from __future__ import annotations
+
+from comfykit.compat.absent import classes
+
+globals().update(classes(__name__, "HunyuanVideo"))

@@ -1,0 +1,1 @@
+"""`comfy.ldm.lightricks`: networks by ComfyUI's names."""

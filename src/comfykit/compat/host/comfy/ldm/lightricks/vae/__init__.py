@@ -1,0 +1,1 @@
+"""`comfy.ldm.lightricks.vae`: networks by ComfyUI's names."""

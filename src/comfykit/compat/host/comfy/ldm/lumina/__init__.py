@@ -1,0 +1,1 @@
+"""`comfy.ldm.lumina`: networks by ComfyUI's names."""

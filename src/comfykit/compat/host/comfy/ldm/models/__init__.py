@@ -1,0 +1,1 @@
+"""`comfy.ldm.models`: networks by ComfyUI's names."""

@@ -1,0 +1,1 @@
+"""`comfy.ldm.modules`: networks by ComfyUI's names."""

@@ -1,0 +1,1 @@
+"""`comfy.ldm.qwen_image`: networks by ComfyUI's names."""

@@ -1,0 +1,1 @@
+"""`comfy.ldm.wan`: networks by ComfyUI's names."""

@@ -1,0 +1,1 @@
+"""`comfy.text_encoders`: text encoders of models that comfykit does not run, by name."""

@@ -1,0 +1,1 @@
+"""ComfyUI's package `comfy_api`: the newer way to write nodes."""

@@ -1,0 +1,7 @@
+"""`comfy_extras.nodes_model_downscale`."""
+
+from __future__ import annotations
+
+from comfykit.compat.extras import classes
+
+globals().update(classes(__name__))

@@ -1,0 +1,3 @@
+from compat_packs import home
+
+__all__ = ["home"]
