@@ -5,14 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from comfykit.doctor.facts import gather
+from comfykit.doctor.facts import Facts, gather
 from comfykit.doctor.sources.driver import Driver
+from comfykit.doctor.sources.libraries import Torch
+from comfykit.doctor.sources.runtime import Python
+from comfykit.doctor.sources.system import System
 from comfykit.settings import resolve
 
 
 def test_everything_is_looked_at(tmp_path: Path) -> None:
     settings = resolve({"home": tmp_path, "device": "cpu"}, environment={}, cwd=tmp_path)
-    facts = gather(settings)
+    facts = gather(settings, deep=True)
+    assert facts.python
+    assert facts.memory
+    assert facts.storage
+    assert facts.models
+    assert facts.torch
+    assert facts.numpy
     assert facts.python.executable == sys.executable
     assert facts.torch.error is None
     assert facts.numpy.error is None
@@ -47,6 +56,29 @@ def test_slow_looks_run_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyP
     smi.chmod(0o755)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    facts = gather(resolve({"home": tmp_path}, environment={}, cwd=tmp_path))
+    facts = gather(resolve({"home": tmp_path}, environment={}, cwd=tmp_path), deep=True)
+    assert facts.torch
+    assert facts.numpy
     assert facts.torch.error == facts.numpy.error == "ImportError: met the others"
     assert facts.driver == Driver()
+
+
+def test_a_driver_that_hangs_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\nexec sleep 600\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    facts = gather(resolve({"home": tmp_path}, environment={}, cwd=tmp_path))
+    assert facts.driver is not None
+    assert facts.driver.error == "nvidia-smi gave no answer in 2 s"
+
+
+def test_the_build_of_torch_is_known_without_importing_it() -> None:
+    """By its tag, by what its own file says, or by what PyPI serves."""
+    python = Python("3.12.1")
+    assert Facts(python, torch=Torch("2.6.0+cu124")).torch_cuda == "12.4"
+    assert Facts(python, torch=Torch("2.6.0"), builds={"torch": "cu118"}).torch_cuda == "11.8"
+    assert Facts(python, torch=Torch("2.8.0")).torch_cuda == "12.8"
+    assert Facts(python, System("windows"), torch=Torch("2.8.0")).torch_build == "cpu"
+    assert Facts(python, torch=Torch("2.2.0a0+81ea7a4")).torch_cuda == "12.1"
+    assert Facts(python, torch=Torch("2.6.0+rocm6.2")).torch_build == "rocm6.2"

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from comfykit.doctor.facts import Facts
 
+Command: TypeAlias = tuple[str, ...]
+
 
 class Status(StrEnum):
-    """How serious a finding is; only a failure makes `comfykit doctor` exit with 1."""
+    """How serious a finding is; a failure makes `comfykit doctor` exit with 1."""
 
     OK = "ok"
     WARNING = "warning"
@@ -21,12 +23,20 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing a check has to say; `hint` says what to do about it."""
+    """One thing a check has to say.
+
+    `code` is None where all is well. `seen` says how the thing was seen, `hint` what to do about it in words,
+    `commands` what to run; where it is `repairable`, running them as they stand mends it.
+    """
 
     check: str
     status: Status
     message: str
     hint: str | None = None
+    code: str | None = None
+    seen: str | None = None
+    commands: tuple[Command, ...] = ()
+    repairable: bool = False
 
 
 Check: TypeAlias = "Callable[[Facts], Iterable[Finding]]"

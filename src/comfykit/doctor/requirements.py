@@ -23,4 +23,6 @@ LIBRARIES: Mapping[str, str] = {
     "pyyaml": "6",
     "rich": "13.7",
     "typer": "0.15",
+    "uv": "0.13",
+    "packaging": "24",
 }

@@ -22,31 +22,33 @@ def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "nvidia-smi"
 
 
-def write(smi: Path, query: str, banner: str = BANNER) -> None:
+def write(smi: Path, query: str, banner: str = BANNER, busy: str = "exit 1") -> None:
     """An nvidia-smi that answers a query with the shell commands `query`, and shows its banner."""
     smi.write_text(
-        f"#!/bin/sh\ncase \"$1\" in --query-gpu=*) {query};; *) cat <<'END'\n{banner}\nEND\nesac\n"
+        f'#!/bin/sh\ncase "$1" in --query-gpu=*) {query};; --query-compute-apps=*) {busy};; '
+        f"*) cat <<'END'\n{banner}\nEND\nesac\n"
     )
     smi.chmod(0o755)
 
 
 def test_there_is_none(smi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(smi.parent))
-    assert look() is None
+    assert look() == Driver(present=False)
 
 
 def test_two_gpus(smi: Path) -> None:
     write(
         smi,
-        'echo "NVIDIA GeForce RTX 4090, 560.35.03, 24564 MiB, 8.9"; '
-        'echo "NVIDIA GB10, 560.35.03, [N/A], [N/A]"',
+        'echo "GPU-1, NVIDIA GeForce RTX 4090, 560.35.03, 24564 MiB, 20000 MiB, 8.9"; '
+        'echo "GPU-2, NVIDIA GB10, 560.35.03, [N/A], [N/A], [N/A]"',
+        busy="echo GPU-1; echo GPU-1",
     )
     assert look() == Driver(
         "560.35.03",
         "12.6",
         (
-            Gpu("NVIDIA GeForce RTX 4090", 24564 * 2**20, (8, 9)),
-            Gpu("NVIDIA GB10", None, None),
+            Gpu("NVIDIA GeForce RTX 4090", 24564 * 2**20, (8, 9), 20000 * 2**20, 2),
+            Gpu("NVIDIA GB10", None, None, None, 0),
         ),
     )
 
@@ -61,9 +63,8 @@ def test_two_gpus(smi: Path) -> None:
     ],
 )
 def test_the_cuda_version_of_the_banner(smi: Path, banner: str, cuda: str | None) -> None:
-    write(smi, 'echo "NVIDIA T4, 580.65.06, 15360 MiB, 7.5"', banner)
+    write(smi, 'echo "GPU-1, NVIDIA T4, 580.65.06, 15360 MiB, 15000 MiB, 7.5"', banner)
     driver = look()
-    assert driver is not None
     assert driver.cuda == cuda
 
 
@@ -71,11 +72,10 @@ def test_an_old_driver_that_does_not_know_compute_cap(smi: Path) -> None:
     write(
         smi,
         f"""case "$1" in *compute_cap*) echo '{NO_FIELD}'; exit 2;;
-        *) echo "Tesla K80, 470.82.01, 11441 MiB";; esac""",
+        *) echo "GPU-1, Tesla K80, 470.82.01, 11441 MiB, 11000 MiB";; esac""",
     )
     driver = look()
-    assert driver is not None
-    assert driver.gpus == (Gpu("Tesla K80", 11441 * 2**20, None),)
+    assert driver.gpus == (Gpu("Tesla K80", 11441 * 2**20, None, 11000 * 2**20),)
     assert driver.error is None
 
 

@@ -56,17 +56,18 @@ def test_sound_files_wherever_they_lie(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "kind"),
     [
-        b"",
-        b"\1\2",
-        b"<!DOCTYPE html><html>Sign in</html>",
-        struct.pack("<Q", 2**60) + b"{}",
-        struct.pack("<Q", 4) + b"null",
-        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n",
+        (b"", "cut"),
+        (b"\1\2", "cut"),
+        (b"<!DOCTYPE html><html>Sign in</html>", "page"),
+        (b'{"error": "not found"}', "page"),
+        (struct.pack("<Q", 2**60) + b"{}", "corrupt"),
+        (struct.pack("<Q", 4) + b"null", "corrupt"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n", "page"),
     ],
 )
-def test_files_that_are_no_weights(tmp_path: Path, data: bytes) -> None:
+def test_files_that_are_no_weights(tmp_path: Path, data: bytes, kind: str) -> None:
     sound = weights(tmp_path / "models" / "vae" / "sound.safetensors")
     path = write(sound.with_name("bad.safetensors"), data)
     models = look(Home(tmp_path))
@@ -74,14 +75,45 @@ def test_files_that_are_no_weights(tmp_path: Path, data: bytes) -> None:
     (broken,) = models.broken
     assert broken.path == path
     assert broken.problem
-    assert broken.opened
+    assert broken.kind == kind
 
 
 def test_a_file_that_was_cut_off(tmp_path: Path) -> None:
     path = weights(tmp_path / "models" / "vae" / "cut.safetensors")
     path.write_bytes(path.read_bytes()[:-2])
     (broken,) = look(Home(tmp_path)).broken
-    assert broken.path == path
+    assert (broken.path, broken.kind) == (path, "cut")
+
+
+def tensors(path: Path, *names: str) -> Path:
+    """A file whose tensors have these names."""
+    places = {
+        name: {"dtype": "U8", "shape": [1], "data_offsets": [at, at + 1]} for at, name in enumerate(names)
+    }
+    header = json.dumps(places).encode()
+    return write(path, struct.pack("<Q", len(header)) + header + bytes(len(names)))
+
+
+def test_files_in_the_wrong_place_or_of_the_wrong_name(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    lora = tensors(models / "checkpoints" / "style.safetensors", "lora_unet_x.lora_down.weight")
+    checkpoint = tensors(models / "loras" / "sd.safetensors", "model.diffusion_model.out.weight")
+    zipped = write(models / "vae" / "vae.safetensors", b"PK\3\4")
+    renamed = tensors(models / "checkpoints" / "sd.ckpt", "w")
+    folder = write(models / "checkpoints" / "sdxl" / "model_index.json", b"{}").parent
+    tensors(models / "loras" / "fine.safetensors", "lora_te_x.lora_up.weight")
+    found = look(Home(tmp_path))
+    assert {entry.path for entry in found.misplaced} == {lora, checkpoint, zipped, renamed, folder}
+    assert found.broken == ()
+
+
+def test_pickles_and_files_of_the_same_bytes(tmp_path: Path) -> None:
+    first = weights(tmp_path / "models" / "vae" / "a.safetensors")
+    second = weights(tmp_path / "models" / "vae" / "b.safetensors")
+    pickle = write(tmp_path / "models" / "upscale_models" / "x4.pth", b"PK\3\4")
+    found = look(Home(tmp_path), known=lambda path: "00" if path.suffix == ".safetensors" else None)
+    assert found.pickles == (pickle,)
+    assert found.duplicates == ((first, second),)
 
 
 def test_a_file_that_the_disk_does_not_give(tmp_path: Path) -> None:
@@ -90,8 +122,7 @@ def test_a_file_that_the_disk_does_not_give(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "mem.safetensors").symlink_to("/proc/self/mem")
     (broken,) = look(Home(tmp_path)).broken
-    assert not broken.opened
-    assert "mem.safetensors" in broken.problem
+    assert broken.kind == "denied"
 
 
 def test_time_is_limited(tmp_path: Path) -> None:

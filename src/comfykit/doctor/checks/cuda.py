@@ -4,91 +4,131 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from comfykit.doctor.catalogue import finding, fine
+from comfykit.doctor.compat import runs_on, tables
 from comfykit.doctor.facts import Facts
 from comfykit.doctor.interface import Finding, Status
-from comfykit.doctor.sources.driver import Driver, Gpu
-from comfykit.doctor.sources.libraries import Torch
-from comfykit.doctor.versions import release
-from comfykit.doctor.wheels import install_torch
+from comfykit.doctor.sources.driver import Gpu
+from comfykit.doctor.versions import at_least, release
+from comfykit.doctor.wheels import advice, driver_system, install_torch, newest_cuda
+
+# What cudaMallocAsync needs: memory pools in the driver, and a GPU that has them.
+POOLS_CUDA = "11.4"
+POOLS_COMPUTE = (6, 0)
 
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Judge torch's build against driver and GPU; has nothing to say where one of them is not there."""
-    torch, driver = facts.torch, facts.driver
-    if facts.device == "cpu" or driver is None or not driver.gpus:
+    torch, gpus = facts.torch, facts.gpus
+    if facts.device == "cpu" or not gpus or torch is None or torch.version is None:
         return
-    if torch.version is None or torch.error is not None:
-        return
-    if torch.cuda is None and torch.hip is None:
-        yield Finding(
-            "cuda",
-            Status.FAILURE if facts.device == "cuda" else Status.WARNING,
-            f"torch {torch.version} is built for the CPU only and leaves the GPU idle",
-            install_torch(driver),
+    problems = [*_hidden(facts), *_allocator(facts)]
+    cuda, build = facts.torch_cuda, facts.torch_build
+    if cuda is None and build is not None and not facts.amd:
+        what = "the CPU only" if build == "cpu" else build
+        said = f"torch {torch.version} is a build for {what} and leaves the GPU idle"
+        status = Status.FAILURE if facts.device == "cuda" else None
+        problems.append(
+            finding("CK301", said, status=status, commands=install_torch(facts), hint=advice(facts))
         )
-    elif torch.cuda is None:
-        return
-    elif torch.devices == 0:
-        yield _unusable(torch, torch.cuda, driver)
-    else:
-        yield from _usable(torch, torch.cuda, driver)
+    elif cuda is not None:
+        problems += [*_driver(facts, cuda), *_code(facts, cuda)]
+        if torch.devices == 0 and not problems:
+            said = f": {torch.complaint}" if torch.complaint else ""
+            problems.append(
+                finding("CK306", f"torch {torch.version} for CUDA {cuda} finds no GPU it can use{said}")
+            )
+    yield from problems
+    if not problems and cuda is not None:
+        newest = newest_cuda(facts)
+        yield fine(
+            "cuda", f"torch is built for CUDA {cuda}" + (f", the driver knows {newest}" if newest else "")
+        )
 
 
-def _unusable(torch: Torch, cuda: str, driver: Driver) -> Finding:
-    """A build that finds no GPU, although the driver has one."""
-    if driver.cuda and release(cuda) > release(driver.cuda):
-        return Finding(
-            "cuda",
-            Status.FAILURE,
-            f"torch {torch.version} is built for CUDA {cuda}, newer than the CUDA {driver.cuda} that driver "
-            f"{driver.version} supports",
-            f"update the NVIDIA driver, or {install_torch(driver)}",
+def _driver(facts: Facts, cuda: str) -> Iterator[Finding]:
+    """Whether the driver runs the build; within a major version older drivers do."""
+    driver, torch = facts.driver, facts.torch
+    if driver is None or torch is None or torch.devices:
+        return
+    oldest = tables().oldest_driver(cuda, driver_system(facts))
+    newest = newest_cuda(facts)
+    too_old = False
+    if driver.version and oldest:
+        too_old = not at_least(driver.version, oldest)
+    elif newest:
+        too_old = release(newest)[0] < release(cuda)[0]
+    if torch.devices == 0 and newest and release(newest) < release(cuda):
+        too_old = True
+    if too_old:
+        supports = f", which knows CUDA {newest}" if newest else ""
+        needs = f" needs driver {oldest}" if oldest else " needs a newer driver"
+        said = (
+            f"torch {torch.version} is built for CUDA {cuda} and{needs}, "
+            f"and this one is {driver.version or 'older'}{supports}"
         )
-    said = f": {torch.complaint}" if torch.complaint else ""
-    return Finding(
-        "cuda",
-        Status.FAILURE,
-        f"torch {torch.version} is built for CUDA {cuda} but finds no GPU it can use{said}",
-        "see whether CUDA_VISIBLE_DEVICES hides the GPU, or whether the container was started without it",
+        hint = advice(facts) or "or update the NVIDIA driver"
+        yield finding("CK303", said, commands=install_torch(facts), hint=hint)
+
+
+def _code(facts: Facts, cuda: str) -> Iterator[Finding]:
+    """Whether the build has code for every GPU, by its own list or by that of its release."""
+    torch = facts.torch
+    if torch is None or torch.version is None:
+        return
+    own = _own(torch.architectures)
+    built = own or (
+        tables().architectures_of(torch.version, cuda, facts.system.os)
+        if facts.system.machine == "x86_64"
+        else None
     )
+    for gpu in facts.gpus:
+        if built and gpu.compute and not runs_on(built, gpu.compute):
+            kinds = ", ".join(entry.rstrip("+") for entry in built)
+            said = (
+                f"torch {torch.version} for CUDA {cuda} has no code for the {gpu.name} "
+                f"({_name(gpu)}), only for {kinds}"
+            )
+            yield finding("CK305", said, commands=install_torch(facts), hint=advice(facts))
 
 
-def _usable(torch: Torch, cuda: str, driver: Driver) -> Iterator[Finding]:
-    """A build that starts on the GPU; it may still have no code for it."""
-    strangers = [gpu for gpu in driver.gpus if not _has_code_for(torch, gpu)]
-    for gpu in strangers:
-        yield Finding(
-            "cuda",
-            Status.FAILURE,
-            f"torch {torch.version} has no code for the {gpu.name} ({_name(gpu)}), only for "
-            f"{', '.join(torch.architectures)}",
-            install_torch(driver),
-        )
-    if not strangers:
-        known = f", driver {driver.version} up to {driver.cuda}" if driver.cuda else ""
-        yield Finding("cuda", Status.OK, f"torch is built for CUDA {cuda}{known}")
-
-
-def _has_code_for(torch: Torch, gpu: Gpu) -> bool:
-    """Whether a build runs on a GPU.
-
-    Machine code ("sm_86") runs on its own major version from its minor version on; intermediate code
-    ("compute_90") on everything that is newer (CUDA C++ Programming Guide, "Application compatibility").
-    """
-    if gpu.compute is None or not torch.architectures:
-        return True
-    major, minor = gpu.compute
-    for architecture in torch.architectures:
+def _own(architectures: tuple[str, ...]) -> tuple[str, ...]:
+    """What torch says it has code for ("sm_86", "compute_90"), as the table writes it ("8.6", "9.0+")."""
+    found = []
+    for architecture in architectures:
         kind, _, number = architecture.partition("_")
         digits = number.rstrip("af")
-        if not digits.isdigit():
-            continue
-        built = (int(digits[:-1] or 0), int(digits[-1]))
-        if kind == "compute" and built <= gpu.compute:
-            return True
-        if kind == "sm" and built[0] == major and built[1] <= minor:
-            return True
-    return False
+        if digits.isdigit() and kind in ("sm", "compute"):
+            found.append(f"{digits[:-1] or 0}.{digits[-1]}" + ("+" if kind == "compute" else ""))
+    return tuple(found)
+
+
+def _hidden(facts: Facts) -> Iterator[Finding]:
+    visible = facts.variables.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return
+    first = visible.split(",", maxsplit=1)[0].strip()
+    if first in ("", "-1") or (first.isdigit() and int(first) >= len(facts.gpus)):
+        said = f"CUDA_VISIBLE_DEVICES is {visible!r}, and there {_count(len(facts.gpus))}"
+        yield finding("CK307", said)
+
+
+def _allocator(facts: Facts) -> Iterator[Finding]:
+    """cudaMallocAsync is set where driver or GPU have no memory pools."""
+    chosen = facts.variables.get("PYTORCH_CUDA_ALLOC_CONF", facts.variables.get("PYTORCH_ALLOC_CONF", ""))
+    if "cudaMallocAsync" not in chosen:
+        return
+    newest = newest_cuda(facts)
+    for gpu in facts.gpus:
+        old = gpu.compute is not None and gpu.compute < POOLS_COMPUTE
+        if old or (newest and not at_least(newest, POOLS_CUDA)):
+            why = f"the {gpu.name} has no memory pools" if old else f"the driver knows CUDA {newest} only"
+            yield finding("CK308", f"the allocator cudaMallocAsync is set, and {why}")
+            return
+
+
+def _count(number: int) -> str:
+    return f"is {number} GPU, number 0" if number == 1 else f"are {number} GPUs, from number 0"
 
 
 def _name(gpu: Gpu) -> str:

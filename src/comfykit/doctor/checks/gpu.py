@@ -1,28 +1,50 @@
-"""There is a GPU, and its driver answers."""
+"""There is a GPU, its driver answers, and its memory is free."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from comfykit.doctor.catalogue import finding, fine
+from comfykit.doctor.compat import tables
 from comfykit.doctor.facts import Facts
 from comfykit.doctor.interface import Finding, Status
 from comfykit.doctor.sources.driver import Driver, Gpu
 from comfykit.doctor.units import size
 
+# Below this, what other programs hold is missing for models.
+CROWDED = 0.25
+
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Judge the GPU and its driver, whatever torch makes of them."""
     driver = facts.driver
-    if driver is not None and driver.error is not None:
+    if driver is None or (facts.amd and facts.amd.gpus):
+        return
+    if driver.error is not None:
         yield _broken(facts, driver.error)
-    elif driver is not None and driver.gpus:
-        for gpu in driver.gpus:
-            yield Finding("gpu", Status.OK, _describe(gpu, driver))
-    elif facts.torch.devices:
+    elif driver.gpus:
+        for gpu in facts.gpus:
+            yield from _gpu(facts, gpu, driver)
+    elif driver.version or driver.cuda:  # somebody named the driver, and not what it drives
+        return
+    elif facts.torch and facts.torch.devices:
         count = facts.torch.devices
-        yield Finding("gpu", Status.OK, f"{count} that torch can use; nvidia-smi is not there to name it")
+        yield fine("gpu", f"{count} that torch can use; nvidia-smi is not there to name it")
     else:
         yield _none(facts)
+
+
+def _gpu(facts: Facts, gpu: Gpu, driver: Driver) -> Iterator[Finding]:
+    yield fine("gpu", _describe(gpu, driver))
+    if facts.device == "cpu":
+        return
+    if tables().is_bad_at_half(gpu.name):
+        yield finding("CK309", f"the {gpu.name} gives black pictures with half precision")
+    if gpu.memory and gpu.free is not None and gpu.free < CROWDED * gpu.memory and gpu.processes != 0:
+        count = f"{gpu.processes} programs" if gpu.processes and gpu.processes > 1 else "a program"
+        who = f", and {count} computes on it" if gpu.processes else ""
+        said = f"{size(gpu.free)} of the {size(gpu.memory)} of the {gpu.name} are free{who}"
+        yield finding("CK310", said, seen="nvidia-smi")
 
 
 def _describe(gpu: Gpu, driver: Driver) -> str:
@@ -37,32 +59,32 @@ def _describe(gpu: Gpu, driver: Driver) -> str:
 
 
 def _broken(facts: Facts, error: str) -> Finding:
-    harmless = facts.device == "cpu" or facts.torch.devices > 0
+    harmless = facts.device == "cpu" or bool(facts.torch and facts.torch.devices)
+    hint = None
     if "version mismatch" in error:
         hint = "the driver was updated while the old one is still loaded: restart the machine"
-    else:
-        hint = "run nvidia-smi by itself; where it fails too, install the NVIDIA driver anew"
-    return Finding(
-        "gpu",
-        Status.WARNING if harmless else Status.FAILURE,
+    return finding(
+        "CK320",
         f"the NVIDIA driver does not answer: {error}",
-        hint,
+        status=Status.WARNING if harmless else None,
+        hint=hint or "run nvidia-smi by itself; where it fails too, install the NVIDIA driver anew",
     )
 
 
 def _none(facts: Facts) -> Finding:
-    if facts.device == "cuda":
-        return Finding(
-            "gpu",
-            Status.FAILURE,
-            "none was found, but the device is set to cuda",
-            "set the device to auto or cpu, or start the container with its GPU (docker run --gpus all)",
-        )
     if facts.device == "cpu":
-        return Finding("gpu", Status.OK, "none is needed: the device is set to cpu")
-    return Finding(
-        "gpu",
-        Status.WARNING,
-        "none was found: pictures are made on the CPU, which takes minutes each",
-        'to take that as given, put device = "cpu" into comfykit.toml',
-    )
+        return fine("gpu", "none is needed: the device is set to cpu")
+    forced = Status.FAILURE if facts.device == "cuda" else None
+    if facts.container and not facts.container.gpu and facts.torch_cuda:
+        said = f"this {facts.container.kind} container has no GPU"
+        return finding("CK322", said, status=forced)
+    if facts.system.os == "macos" and facts.system.machine == "aarch64":
+        return fine("gpu", "that of the Mac, which torch uses through MPS")
+    if forced:
+        return finding(
+            "CK321",
+            "none was found, but the device is set to cuda",
+            status=forced,
+            hint="set the device to auto or cpu, or start the container with its GPU (docker run --gpus all)",
+        )
+    return finding("CK321", "none was found: pictures are made on the CPU, which takes minutes each")

@@ -1,44 +1,61 @@
-"""torch imports, and is recent enough to be safe."""
+"""torch is there, imports, is recent enough to be safe and was built for this Python and this C library."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from comfykit.doctor.catalogue import finding, fine
+from comfykit.doctor.compat import tables
 from comfykit.doctor.facts import Facts
-from comfykit.doctor.interface import Finding, Status
+from comfykit.doctor.interface import Finding
 from comfykit.doctor.requirements import TORCH
 from comfykit.doctor.sources.libraries import Torch
-from comfykit.doctor.versions import at_least
-from comfykit.doctor.wheels import install_torch
+from comfykit.doctor.versions import at_least, within
+from comfykit.doctor.wheels import advice, install_torch
 
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Judge torch by itself; what it makes of the GPU is `cuda`'s affair."""
     torch = facts.torch
-    install = install_torch(facts.driver)
+    if torch is None:
+        return
+    install, words = install_torch(facts), advice(facts)
     if torch.version is None:
-        yield Finding("torch", Status.FAILURE, "not installed", install)
-    elif torch.error is not None:
-        yield Finding(
-            "torch",
-            Status.FAILURE,
-            f"{torch.version} does not import: {torch.error}",
-            f"remove it and install it anew: pip uninstall torch, then {install}",
-        )
-    elif not at_least(torch.version, TORCH):
-        yield Finding(
-            "torch",
-            Status.FAILURE,
-            f"{torch.version} ({build(torch)}) is too old: before {TORCH} a hostile .ckpt or .pt "
-            "file can run code even when only its weights are loaded (CVE-2026-24747)",
-            install,
-        )
-    else:
-        yield Finding("torch", Status.OK, f"{torch.version} ({build(torch)})")
+        yield finding("CK201", "not installed", commands=install, hint=words)
+        return
+    problems = [*_origin(facts, torch, torch.version)]
+    if torch.error is not None and not problems:
+        said = f"{torch.version} does not import: {torch.error}"
+        problems.append(finding("CK202", said, commands=install, hint=words))
+    if not at_least(torch.version, TORCH):
+        said = f"{torch.version} ({build(facts)}) is too old: comfykit needs {TORCH}"
+        problems.append(finding("CK203", said, commands=install, hint=words))
+    yield from problems
+    if not problems:
+        yield fine("torch", f"{torch.version} ({build(facts)})")
 
 
-def build(torch: Torch) -> str:
+def _origin(facts: Facts, torch: Torch, version: str) -> Iterator[Finding]:
+    """Whether such a torch was ever built for this Python and this glibc."""
+    row = tables().torch_release(version)
+    if row is None or torch.devices is not None:  # it imports, so it was
+        return
+    python, glibc = facts.python, facts.system.glibc
+    if python and not within(python.version, row.python):
+        said = f"torch {version} has wheels for Python {row.python}, not for {python.version}"
+        yield finding("CK204", said, commands=install_torch(facts), hint=advice(facts))
+    if facts.system.os == "linux" and glibc and not at_least(glibc, row.glibc):
+        said = f"torch {version} needs glibc {row.glibc}, and this system has {glibc}"
+        yield finding("CK211", said, commands=install_torch(facts), hint=advice(facts))
+
+
+def build(facts: Facts) -> str:
     """What torch was built for, in words."""
-    if torch.cuda:
-        return f"CUDA {torch.cuda}"
-    return f"ROCm {torch.hip}" if torch.hip else "CPU only"
+    if facts.torch_cuda:
+        return f"CUDA {facts.torch_cuda}"
+    tag = facts.torch_build
+    if tag is None:
+        return "of unknown build"
+    return (
+        f"ROCm {tag.removeprefix('rocm')}" if tag.startswith("rocm") else f"{tag} only".replace("cpu", "CPU")
+    )

@@ -19,12 +19,15 @@ class Memory:
     total: int
     available: int
     limited: bool = False
+    swap: int | None = None
 
 
 def look() -> Memory:
     """The machine's memory, cut down to what the control groups of this process allow."""
     machine = psutil.virtual_memory()
-    return limit(Memory(machine.total, machine.available), CGROUPS, MEMBERSHIP)
+    return limit(
+        Memory(machine.total, machine.available, swap=psutil.swap_memory().total), CGROUPS, MEMBERSHIP
+    )
 
 
 def limit(machine: Memory, cgroups: Path, membership: Path) -> Memory:
@@ -37,7 +40,7 @@ def limit(machine: Memory, cgroups: Path, membership: Path) -> Memory:
     for allowed, used in _groups(cgroups, membership):
         total = min(total, allowed)
         available = min(available, max(allowed - used, 0))
-    return Memory(total, available, limited=total < machine.total)
+    return Memory(total, available, limited=total < machine.total, swap=machine.swap)
 
 
 def _groups(cgroups: Path, membership: Path) -> Iterator[tuple[int, int]]:
