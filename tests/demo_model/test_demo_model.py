@@ -1,4 +1,4 @@
-"""What the demo model can do: a small part of what tools/demo_model/report.py measures.
+"""What the demo model can do: a small part of docs/demo-model.md, measured anew.
 
 Where a rate is required, as many of the pictures must be right as a model of that rate gives in all but one
 of a thousand runs.
@@ -13,7 +13,16 @@ from scipy.stats import binom
 
 from captions import full_caption
 from measure import judge
+from report_control import (
+    followed,
+    half_against_half,
+    outlined,
+    styled_scenes,
+    with_half_merged,
+    with_lora,
+)
 from report_numbers import BARS, rates
+from report_pixels import there_and_back
 from report_quality import CFG_PP, judged, unseen_scenes
 from report_regions import LAYOUTS, Layout, regions_drawn
 from report_studio import How, Studio, open_studio
@@ -46,10 +55,8 @@ def test_the_least_number_is_fallen_short_of_once_in_a_thousand_runs() -> None:
 
 
 def test_prompts_of_unseen_combinations_are_drawn(studio: Studio) -> None:
-    # Which of two shapes is where, the model does not read yet: docs/demo.md.
     found = rates(judged(studio, unseen_scenes(40)))
-    for name in ("colour", "shape", "background"):
-        required = BARS[name]
+    for name, required in BARS.items():
         assert found[name].right >= least(required, found[name].of), (name, found)
 
 
@@ -88,6 +95,32 @@ def test_regions_have_shapes_of_their_own(studio: Studio, layout: Layout) -> Non
     found = regions_drawn(studio, layout, 12)
     assert sum(found["colour"]) >= least(0.85, 24)
     assert sum(found["kind"]) >= least(0.75, 24)
+
+
+def test_the_controlnet_follows_edges(studio: Studio) -> None:
+    without, along = (followed(studio, 12, strength, kind_said=False) for strength in (0.0, 1.0))
+    assert along["overlap"] > without["overlap"] + 0.3
+    assert along["shape"] > without["shape"]
+
+
+def test_the_lora_draws_outlines_and_half_of_it_is_half(studio: Studio) -> None:
+    scenes = styled_scenes(8)
+    prompts = [full_caption(scene) for scene in scenes]
+    models = (with_lora(studio, 0.0), with_half_merged(studio), with_lora(studio, 1.0))
+    drawn = [model.draw(prompts) for model in models]
+    none, half, full = (outlined(pictures) for pictures in drawn)
+    assert none < 0.1
+    assert full > 0.4
+    assert none < half < full
+    assert half_against_half(studio, prompts)["largest"] <= 2
+    colours = [judge(scene, picture).colour for scene, picture in zip(scenes, drawn[0], strict=True)]
+    assert sum(colours) >= least(BARS["colour"], 8)
+
+
+def test_the_autoencoder_and_the_preview_are_like_the_pictures(studio: Studio) -> None:
+    found = there_and_back(studio, 16, preview=True)
+    assert found["vae"] > 28
+    assert found["preview"] > 22
 
 
 def test_seeds_draw_other_pictures_of_the_same_prompt(studio: Studio) -> None:

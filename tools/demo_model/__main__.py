@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,8 +27,15 @@ from vae import reconstruction_error, refine_decoder, train_autoencoder
 T = TypeVar("T")
 
 MODELS = Path(__file__).parents[2] / "src" / "comfykit" / "assets" / "models"
-PARTS = MODEL, COMPANIONS = "model", "companions"
 PREVIEW = "demo_taesd_decoder.safetensors"
+MODEL, COMPANIONS = "model", "companions"
+COMPANION_FILES = {  # by the folder that they lie in, in the order in which they are made
+    "loras": "demo_outlined.safetensors",
+    "embeddings": "demo_night.safetensors",
+    "controlnet": "demo_edges.safetensors",
+    "vae_approx": PREVIEW,
+    "upscale_models": "demo_x2.safetensors",
+}
 
 
 def main() -> None:
@@ -38,10 +45,11 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
 
     checkpoint = out / "checkpoints" / "demo.safetensors"
-    if arguments.only != COMPANIONS:
+    if arguments.only in (None, MODEL):
         _make_model(checkpoint, work, seed, device, compiled=arguments.compile)
     if arguments.only != MODEL:
-        _make_companions(checkpoint, out, work, seed, device)
+        kinds = [arguments.only] if arguments.only in COMPANION_FILES else list(COMPANION_FILES)
+        _make_companions(kinds, checkpoint, out, work, seed, device)
 
 
 def _make_model(checkpoint: Path, work: Path, seed: int, device: torch.device, *, compiled: bool) -> None:
@@ -54,21 +62,24 @@ def _make_model(checkpoint: Path, work: Path, seed: int, device: torch.device, *
     save_checkpoint(checkpoint, vae, network, words, seed, **links)
 
 
-def _make_companions(checkpoint: Path, out: Path, work: Path, seed: int, device: torch.device) -> None:
+def _make_companions(
+    kinds: Sequence[str], checkpoint: Path, out: Path, work: Path, seed: int, device: torch.device
+) -> None:
     """Train on the model as it ships, rounded to half precision."""
     vae, network, words = load_checkpoint(checkpoint, device)
     scenes = Scenes(vae, seed, device)
     with_model = (network, words, scenes, work, seed, device)
-    companions: tuple[tuple[str, str, Callable[[], dict[str, Tensor]]], ...] = (
-        ("loras", "demo_outlined.safetensors", lambda: train_outlines(*with_model)),
-        ("embeddings", "demo_night.safetensors", lambda: train_night(*with_model)),
-        ("controlnet", "demo_edges.safetensors", lambda: train_edges(*with_model)),
-        ("vae_approx", PREVIEW, lambda: train_preview(vae, work, seed, device)),
-        ("upscale_models", "demo_x2.safetensors", lambda: train_upscaler(vae, work, seed, device)),
-    )
-    for kind, name, make in companions:
-        title = f"comfykit {Path(name).stem.replace('_', ' ')}"
-        save(out / kind / name, _timed(Path(name).stem, make), title=title, seed=seed)
+    make: dict[str, Callable[[], dict[str, Tensor]]] = {
+        "loras": lambda: train_outlines(*with_model),
+        "embeddings": lambda: train_night(*with_model),
+        "controlnet": lambda: train_edges(*with_model),
+        "vae_approx": lambda: train_preview(vae, work, seed, device),
+        "upscale_models": lambda: train_upscaler(vae, work, seed, device),
+    }
+    for kind in kinds:
+        name = Path(COMPANION_FILES[kind])
+        tensors = _timed(name.stem, make[kind])
+        save(out / kind / name, tensors, title=f"comfykit {name.stem.replace('_', ' ')}", seed=seed)
 
 
 def _timed(what: str, make: Callable[[], T]) -> T:
@@ -80,7 +91,11 @@ def _timed(what: str, make: Callable[[], T]) -> T:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tools/demo_model", description=__doc__)
-    parser.add_argument("--only", choices=PARTS, help="what to make; both, if not given")
+    parser.add_argument(
+        "--only",
+        choices=(MODEL, COMPANIONS, *COMPANION_FILES),
+        help="the model, all its companions or one kind of them; everything, if not given",
+    )
     parser.add_argument("--work", type=Path, required=True, help="where training keeps its state")
     parser.add_argument("--out", type=Path, default=MODELS, help="where the finished files go")
     parser.add_argument("--seed", type=int, default=0)

@@ -62,15 +62,13 @@ def train_edges(
 
         latents = scenes.encode(chosen, random, paint=paint)
         hints = _edges(painted, random).to(device)
-        noise = noise_of.draw(chances, latents)
-        timesteps = noise_of.timesteps(chances, noise)
+        seen = noise_of.disturb(chances, latents)
         captions = [_said(scene, random) for scene in chosen]
-        noisy = noise_of.add(latents, noise, timesteps)
         with half_precision(device):
             context = network.context(words.encode(captions).to(device))
-            residuals = control(noisy, control.read_hint(hints), timesteps, context)
-            predicted = unet(noisy, timesteps, context, control=residuals)
-        return noise_of.loss(predicted.float(), noise, timesteps)
+            residuals = control(seen.latents, control.read_hint(hints), seen.timesteps, context)
+            predicted = unet(seen.latents, seen.timesteps, context, control=residuals)
+        return noise_of.loss(predicted, seen)
 
     train("edges", control, PLAN, loss_of, folder, seed)
     return {f"control_model.{name}": value for name, value in control.state_dict().items()}

@@ -6,9 +6,12 @@ captions are dropped now and then for guidance ("Classifier-Free Diffusion Guida
 "Efficient Diffusion Training via Min-SNR Weighting Strategy" (Hang et al. 2023), from below as in
 "Progressive Distillation for Fast Sampling of Diffusion Models" (Salimans and Ho 2022, section 4).
 
-Even the most noise of SD 1.x's schedule lets the mean of a picture through, which is its background: a
-network learns to see it there instead of reading it, and then paints what the noise of a sampler happens
-to suggest. So the mean is drowned as well ("Diffusion with Offset Noise", Guttenberg 2023).
+Even the most noise of SD 1.x's schedule lets through what is large in a picture, the background and which
+shape lies where: a network learns to see it there instead of reading it, and then paints what the noise
+of a sampler happens to suggest ("Common Diffusion Noise Schedules and Sample Steps are Flawed", Lin et
+al. 2023). Their cure is another schedule. Here the mean is drowned as well ("Diffusion with Offset Noise",
+Guttenberg 2023), and at the highest levels part of the pictures are replaced by noise altogether, as
+samplers begin with.
 """
 
 from __future__ import annotations
@@ -24,23 +27,24 @@ from torch import Tensor, nn
 
 from captions import caption
 from comfykit.families.sd15 import SD15
-from comfykit.models.clip_text import ClipText
 from comfykit.models.vae import AutoencoderKL
 from comfykit.sampling.noise_levels import scaled_linear_levels
 from drawing import draw
-from networks import pictures_to_tensor, text_encoder, unet
+from networks import pictures_to_tensor, read_text, text_encoder, unet
+from reading import teach_reading
 from scenes import Scene, random_scene
 from training import Draw, Plan, half_precision, train
 from words import Words, words_of_captions
 
-# Twice, as two falls of the learning rate: what the first has learned is worth looking at.
 PLAN = Plan(steps=6_000, rate=1.2e-3, warmup=300, average=0.999)
-LONGER = Plan(steps=4_000, rate=8e-4, warmup=100, average=0.999)
 BATCH = 64
 SIDE = 128
 UNCONDITIONED = 0.1  # part of the captions that are dropped
 LEAST_SNR, MOST_SNR = 0.2, 5.0
 OFFSET = 0.2  # deviation of the noise that all pixels of a channel share
+HIDDEN, HIDDEN_LEVELS = 0.15, 50  # part of the pictures that noise replaces, and at how many levels
+# Once shapes are known, most are hidden for a while: which shape lies where is learned then.
+PLACES, PLACES_HIDDEN = range(2_000, 3_000), 0.7
 
 # Scenes are encoded in blocks, and a block is used for so many steps before the next takes its place.
 BLOCK, BLOCK_STEPS = 2048, 256
@@ -64,10 +68,13 @@ class TextToNoise(nn.Module):
         return read_text(self.text, self.text.embed(rows))
 
 
-def read_text(text: ClipText, vectors: Tensor) -> Tensor:
-    """The last layer, normed, as SD 1.x reads its text encoder."""
-    normed: Tensor = text.final_layer_norm(text(vectors)[-1])
-    return normed
+@dataclass(frozen=True, slots=True)
+class Disturbed:
+    """Latents [B, 4, h, w] with noise, the noise that a network is to find in them, and their levels [B]."""
+
+    latents: Tensor
+    noise: Tensor
+    timesteps: Tensor
 
 
 class Noise:
@@ -77,26 +84,30 @@ class Noise:
         sigmas = scaled_linear_levels().sigmas.to(device)
         self.abar = 1 / (sigmas.square() + 1)
 
-    def draw(self, chances: Draw, like: Tensor) -> Tensor:
-        """Noise for latents [B, 4, h, w]."""
-        batch, channels = like.shape[:2]
-        noise = chances.normal(*like.shape) + OFFSET * chances.normal(batch, channels, 1, 1)
-        return noise.to(like.device)
+    def disturb(self, chances: Draw, latents: Tensor, hidden_part: float = HIDDEN) -> Disturbed:
+        """Noise added to latents [B, 4, h, w], at a level for each of them; some are all noise."""
+        batch, channels = latents.shape[:2]
+        noise = chances.normal(*latents.shape) + OFFSET * chances.normal(batch, channels, 1, 1)
+        timesteps = (chances.uniform(batch) * len(self.abar)).long()
+        hidden = chances.uniform(batch) < hidden_part
+        highest = (len(self.abar) - HIDDEN_LEVELS + chances.uniform(batch) * HIDDEN_LEVELS).long()
+        nothing = chances.normal(*latents.shape).to(latents.device)
+        timesteps = torch.where(hidden, highest, timesteps).to(latents.device)
+        hidden = hidden.to(latents.device)[:, None, None, None]
+        kept, added = (part[:, None, None, None] for part in self._parts(timesteps))
+        noisy = torch.where(hidden, nothing, kept * latents + added * noise.to(latents.device))
+        return Disturbed(noisy, (noisy - kept * latents) / added, timesteps)
 
-    def timesteps(self, chances: Draw, like: Tensor) -> Tensor:
-        """A level for each of so many latents, every one as likely."""
-        return (chances.uniform(len(like)) * len(self.abar)).long().to(like.device)
-
-    def add(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """`sqrt(abar) x0 + sqrt(1 - abar) noise`."""
-        abar = self.abar[timesteps][:, None, None, None]
-        return abar.sqrt() * latents + (1 - abar).sqrt() * noise
-
-    def loss(self, predicted: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-        """Squared error of the noise, weighed by the limited SNR over the SNR itself."""
+    def _parts(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+        """How much of the latents and of the noise is in their sum: `sqrt(abar)` and `sqrt(1 - abar)`."""
         abar = self.abar[timesteps]
+        return abar.sqrt(), (1 - abar).sqrt()
+
+    def loss(self, predicted: Tensor, disturbed: Disturbed) -> Tensor:
+        """Squared error of the noise, weighed by the limited SNR over the SNR itself."""
+        abar = self.abar[disturbed.timesteps]
         snr = abar / (1 - abar)
-        error = (predicted - noise).square().mean((1, 2, 3))
+        error = (predicted.float() - disturbed.noise).square().mean((1, 2, 3))
         return (error * snr.clamp(LEAST_SNR, MOST_SNR) / snr).mean()
 
 
@@ -182,21 +193,20 @@ def train_diffusion(
         Scenes(vae, seed, device),
     )
 
+    teach_reading(network.text, words, folder, seed, device)
     fast = torch.compile(network.unet) if compiled else network.unet
     usual = (BATCH, 4, SIDE // vae.downscale, SIDE // vae.downscale)
 
     def loss_of(chances: Draw) -> Tensor:
         batch = scenes.batch(chances)
-        noise = noise_of.draw(chances, batch.latents)
-        timesteps = noise_of.timesteps(chances, noise)
-        noisy = noise_of.add(batch.latents, noise, timesteps)
+        hidden_part = PLACES_HIDDEN if chances.step in PLACES else HIDDEN
+        seen = noise_of.disturb(chances, batch.latents, hidden_part)
         with half_precision(device):
             context = network.context(words.encode(batch.captions).to(device))
             predict = fast if batch.latents.shape == usual else network.unet
-            predicted = predict(noisy, timesteps, context)
-        return noise_of.loss(predicted.float(), noise, timesteps)
+            predicted = predict(seen.latents, seen.timesteps, context)
+        return noise_of.loss(predicted, seen)
 
     train("diffusion", network, PLAN, loss_of, folder, seed)
-    train("longer", network, LONGER, loss_of, folder, seed)
     network.eval().requires_grad_(False)
     return network, words

@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from diffusion import Noise, Scenes, TextToNoise, read_text
-from networks import CONTEXT_WIDTH
+from diffusion import Noise, Scenes, TextToNoise
+from networks import CONTEXT_WIDTH, read_text
 from scenes import ALONE, Scene, Shape
 from training import Draw, Plan, half_precision, train
 from words import Words
 
-PLAN = Plan(steps=250, rate=2e-2, warmup=20, average=0.98)
+PLAN = Plan(steps=800, rate=2e-2, warmup=20, average=0.98)
 BATCH = 16
 VECTORS = 4
 INITIAL = "shape"  # the word whose vector they begin as
@@ -45,13 +45,12 @@ def train_night(
         random = chances.random
         chosen = [_night(chances) for _ in range(BATCH)]
         latents = scenes.encode(chosen, random)
-        noise = noise_of.draw(chances, latents)
-        timesteps = noise_of.timesteps(chances, noise)
+        seen = noise_of.disturb(chances, latents)
         with half_precision(device):
             vectors = torch.cat((frame[:, :1], learned.vectors[None], frame[:, 1 + VECTORS :]), 1)
             context = read_text(network.text, vectors).expand(BATCH, -1, -1)
-            predicted = network.unet(noise_of.add(latents, noise, timesteps), timesteps, context)
-        return noise_of.loss(predicted.float(), noise, timesteps)
+            predicted = network.unet(seen.latents, seen.timesteps, context)
+        return noise_of.loss(predicted, seen)
 
     train("night", learned, PLAN, loss_of, folder, seed)
     return {"emb_params": learned.vectors}

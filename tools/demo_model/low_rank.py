@@ -63,13 +63,12 @@ def train_outlines(
         random = chances.random
         chosen = [random_scene(random, random.choice((1, 1, 2))) for _ in range(BATCH)]
         latents = scenes.encode(chosen, random, paint=_outlined)
-        noise = noise_of.draw(chances, latents)
-        timesteps = noise_of.timesteps(chances, noise)
+        seen = noise_of.disturb(chances, latents)
         captions = ["" if random.random() < 0.1 else caption(scene, random) for scene in chosen]
         with half_precision(device):
             context = network.context(words.encode(captions).to(device))
-            predicted = unet(noise_of.add(latents, noise, timesteps), timesteps, context)
-        return noise_of.loss(predicted.float(), noise, timesteps)
+            predicted = unet(seen.latents, seen.timesteps, context)
+        return noise_of.loss(predicted, seen)
 
     train("outlined", added, PLAN, loss_of, folder, seed)
     tensors = _kohya(layers, added, shapes)

@@ -44,6 +44,12 @@ def text_encoder(words: int) -> ClipText:
     return network
 
 
+def read_text(text: ClipText, vectors: Tensor) -> Tensor:
+    """The last layer, normed, as SD 1.x reads its text encoder; of token vectors [B, tokens, width]."""
+    normed: Tensor = text.final_layer_norm(text(vectors)[-1])
+    return normed
+
+
 def unet() -> UNet:
     """The U-Net, its residual blocks, transformers and output adding nothing yet."""
     network = UNet(UNET)
