@@ -17,7 +17,7 @@ import pytest
 from comfykit.fetch.catalog import shipped
 from comfykit.fetch.entry import ManifestEntry
 from comfykit.fetch.parse import parse
-from fetch_support import COMMAND, environment, files_below, install_models, safetensors, weights
+from fetch_support import COMMAND, environment, files_below, free_port, install_models, safetensors, weights
 
 CONFIG = """
 daemon off;
@@ -51,13 +51,6 @@ class Nginx:
         path = self.www / entry.urls[0].removeprefix("https://")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture
@@ -140,7 +133,7 @@ def test_killed_halfway_and_run_again_ends_with_the_right_files(nginx: Nginx, tm
     process.send_signal(signal.SIGKILL)
     process.wait(10)
     left = models_below(home)
-    partial = [name for name in left if name.endswith((".part", ".part.json"))]
+    partial = [name for name in left if name.endswith((".part", ".part.json", ".part.json.new"))]
     assert partial
     assert all(right[name] == data for name, data in left.items() if name not in partial)
     assert len(left) < len(right)

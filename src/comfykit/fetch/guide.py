@@ -11,6 +11,7 @@ from comfykit.fetch.history import History, open_history
 from comfykit.fetch.hubs import Ask
 from comfykit.fetch.mirror_rules import Mirror, read_rules
 from comfykit.fetch.mirrors import sources_for
+from comfykit.fetch.secret_files import with_secret_files
 from comfykit.fetch.source import Expected, Source
 from comfykit.fetch.tokens import Tokens, read_tokens
 from comfykit.fetch.urls import host
@@ -32,6 +33,7 @@ class Guide:
 
 def open_guide(settings: Settings, environment: Mapping[str, str]) -> Guide:
     """The guide of a run; raises `UsageError` for rules and tokens that cannot be used."""
+    environment = with_secret_files(environment)
     return Guide(
         rules=read_rules(environment, settings.mirrors),
         tokens=read_tokens(environment, settings.tokens),

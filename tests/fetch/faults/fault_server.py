@@ -66,6 +66,11 @@ class Capture:
         with self.lock:
             self.sent[path] += size
 
+    def total(self) -> int:
+        """Bytes of all bodies so far."""
+        with self.lock:
+            return sum(self.sent.values())
+
     def of(self, site: Site) -> list[Request]:
         with self.lock:
             return [request for request in self.requests if request.origin == site.url]

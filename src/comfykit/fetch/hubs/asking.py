@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from comfykit import __version__
 from comfykit.errors import TransferError
+from comfykit.fetch.connections import tls_context
 from comfykit.fetch.hubs.base import Ask
 from comfykit.fetch.threads import in_thread
 from comfykit.fetch.tokens import Tokens
@@ -34,6 +35,8 @@ def asking(tokens: Tokens, *, seconds: float = ANSWER_SECONDS) -> Iterator[Ask]:
     import httpx
 
     client = httpx.Client(
+        http2=True,
+        verify=tls_context(),
         follow_redirects=False,
         timeout=min(seconds, _SILENCE_SECONDS),
         headers={"User-Agent": f"comfykit/{__version__}", "Accept": "application/json"},
@@ -59,7 +62,9 @@ def _ask(client: httpx.Client, url: str, tokens: Tokens) -> object:
     try:
         with client.stream("GET", url, headers=dict(tokens.headers(url))) as response:
             if response.status_code != 200:
-                raise TransferError(f"{host(url)} answered {response.status_code} to a question")
+                raise TransferError(
+                    f"{host(url)} answered {response.status_code} to a question", status=response.status_code
+                )
             for chunk in response.iter_bytes():
                 body += chunk
                 if len(body) > MAX_BYTES:
