@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ from places import place_of_shared
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core: more threads would only get in the way
     os.environ["OMP_NUM_THREADS"] = "1"
+
+# A shell has what it runs in the background ignore these, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGQUIT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -26,10 +26,14 @@ def drawn() -> dict[str, str]:
 
 
 def defined() -> dict[str, str]:
-    """First base of each class of the tree, wherever in the source it is defined."""
+    """First base of each class of the tree, wherever in the source it is defined.
+
+    What packs find by ComfyUI's names, below compat/host, is not of it.
+    """
     bases = {
         node.name: node.bases[0].id
         for path in SOURCE.rglob("*.py")
+        if "host" not in path.parts
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.ClassDef) and node.bases and isinstance(node.bases[0], ast.Name)
     }

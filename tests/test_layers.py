@@ -38,6 +38,8 @@ BELOW_SERVICES = {
     "memory",
     "fetch",
     "doctor",
+    "packs",
+    "compat",
 }
 MAY_IMPORT: dict[str, set[str]] = {
     "": {"api"},
@@ -68,11 +70,28 @@ MAY_IMPORT: dict[str, set[str]] = {
         "settings",
     },
     "fetch": {"home", "settings", "weights.header"},
-    "doctor": {"home", "settings", "weights.header"},
+    "doctor": {"home", "settings", "weights.header", "weights.magic"},
+    "packs": {"home", "settings", "fetch"},
+    "compat": {
+        "packs",
+        "nodes",
+        "engine",
+        "workflow",
+        "weights.magic",
+        "families",
+        "text",
+        "sampling",
+        "models",
+        "weights",
+        "weights.header",
+        "memory",
+        "home",
+        "settings",
+    },
     "services": BELOW_SERVICES,
     "api": {"services", *BELOW_SERVICES},
     "__main__": {"cli"},
-    "cli": {"services", "settings", "home", "engine", "workflow", "fetch", "doctor"},
+    "cli": {"services", "settings", "home", "engine", "workflow", "fetch", "doctor", "packs"},
 }
 
 # Units that work where torch is not installed, or broken; the probe exists to import it.
@@ -86,6 +105,7 @@ TORCHLESS = {
     "workflow",
     "fetch",
     "doctor",
+    "packs",
     "weights.header",
     "weights.magic",
     "cli",

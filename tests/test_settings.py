@@ -91,6 +91,11 @@ def test_rates_have_binary_prefixes(cwd: Path, text: str, rate: float) -> None:
     assert resolved(cwd).max_speed is None
 
 
+def test_the_registry_has_an_address(cwd: Path) -> None:
+    assert resolved(cwd).registry == "https://api.comfy.org"
+    assert resolved(cwd, {"COMFYKIT_REGISTRY": "http://127.0.0.1:80/"}).registry == "http://127.0.0.1:80"
+
+
 def test_relative_paths_start_where_they_are_written(cwd: Path) -> None:
     home = write(cwd / "home", 'input_dir = "in"\noutput_dir = "../out"')
     settings = resolved(cwd, {"COMFYKIT_OUTPUT_DIR": "mine"}, home="home")
@@ -124,6 +129,7 @@ def test_a_tilde_is_the_user_s_home_wherever_it_is_written(
         ('backend = "curl"', "is not one of auto, httpx, aria2"),
         ("connections = 0", "connections 0"),
         ("max_speed = 0", "max_speed 0"),
+        ('registry = "api.comfy.org"', "registry 'api.comfy.org'"),
         ('max_speed = "fast"', "max_speed 'fast'"),
         ("input_dir = 5", "input_dir 5 is not a path"),
         ('output_dir = "~nobody_has_this_name/out"', "not known"),

@@ -34,13 +34,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from torch import Tensor
 
+from comfykit.compat.registry import PackRegistry
 from comfykit.engine.define import boolean, combo, integer, node, node_class, number, socket, text
 from comfykit.engine.graph import is_link
 from comfykit.engine.schema import NodeClass
 from comfykit.engine.validate import Problem
 from comfykit.errors import UsageError
 from comfykit.events import Reporter, silent
-from comfykit.nodes.builtin import builtin_registry
 from comfykit.nodes.pictures import to_picture
 from comfykit.nodes.types import Conditioning, Context, Image, Latent, Mask
 from comfykit.services.run import Runner, RunResult
@@ -176,7 +176,7 @@ class Engine:
                 "preview_method": preview_method,
             }
         )
-        registry = builtin_registry()
+        registry = PackRegistry(self.settings, reporter)
         for entry in nodes:
             registry.add(_class_of(entry))
         self._runner = Runner(self.settings, reporter, registry)

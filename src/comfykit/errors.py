@@ -9,9 +9,11 @@
     ├── ModelFileError          a weights file that is missing, broken, unsafe or of an unknown kind
     ├── WorkflowError           a workflow that cannot be read
     │   └── InvalidWorkflow     one that was read and cannot be run; carries every problem
+    ├── PackError               a custom-node pack that cannot be fetched, installed or loaded
+    │   └── GitFailed           a command of git ended with an error (packs/command.py)
     ├── NodeFailed              a node raised while it ran
-    ├── BadPattern              a regular expression that means nothing (nodes/regex.py)
-    └── Interrupted             the user asked to stop
+    ├── Interrupted             the user asked to stop
+    └── BadPattern              a regular expression that means nothing (nodes/regex.py)
 
 An error is a sentence for a person (`str(error)`), a stable `code` for programs, the `facts` it was
 made from, and, where something can be done about it, a `hint`. Words and exit codes for the
@@ -80,6 +82,12 @@ class InvalidWorkflow(WorkflowError):
     """A workflow that was read and cannot be run; `facts["problems"]` has every reason."""
 
     code = "invalid_workflow"
+
+
+class PackError(ComfykitError):
+    """A custom-node pack cannot be fetched, installed or loaded."""
+
+    code = "pack"
 
 
 class NodeFailed(ComfykitError):

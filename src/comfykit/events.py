@@ -56,6 +56,17 @@ class TransferEnded(Event):
     error: str | None = None
 
 
+# Custom-node packs
+
+
+@dataclass(frozen=True, slots=True)
+class PackStep(Event):
+    """A step of a change of packs begins: `doing` says which; `pack` is "" for what concerns all of them."""
+
+    pack: str
+    doing: str
+
+
 # Running a workflow
 
 
@@ -126,6 +137,35 @@ class OutputSaved(Event):
     node: str
     class_type: str
     ui: dict[str, list[object]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMessage(Event):
+    """A custom node told a front end of its own something; what it means, only that front end knows."""
+
+    node: str
+    kind: str
+    data: object
+
+
+# Starting a container
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted(Event):
+    """A step before the command begins: `doctor`, `models` or `nodes`; `subject` is the list it reads."""
+
+    step: str
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded(Event):
+    """A step has ended with an exit code; nothing but an interrupt keeps the next one from starting."""
+
+    step: str
+    subject: str
+    code: int
 
 
 Reporter: TypeAlias = Callable[[Event], None]

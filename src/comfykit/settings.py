@@ -12,9 +12,11 @@
 | backend        | `--backend`        | `COMFYKIT_BACKEND`        | `backend`        | `auto`           |
 | connections    | `--connections`    | `COMFYKIT_CONNECTIONS`    | `connections`    | 16               |
 | max_speed      | `--max-speed`      | `COMFYKIT_MAX_SPEED`      | `max_speed`      | no limit         |
+| registry       |                    | `COMFYKIT_REGISTRY`       | `registry`       | api.comfy.org    |
 
 `backend` is what brings files: comfykit's own transfers (`httpx`) or `aria2`. `connections` counts those
-for one file, `max_speed` bytes a second for all files together: `20M`, `1.5G` or a number.
+for one file, `max_speed` bytes a second for all files together: `20M`, `1.5G` or a number. `registry` is
+the address of the registry that knows custom-node packs by their ids.
 
 `comfykit.toml` may also hold `[[mirrors]]` (docs/mirrors.md) and `[tokens]` (docs/tokens.md); with tokens
 in it, it must be readable by its owner alone.
@@ -41,6 +43,8 @@ PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 BACKENDS = ("auto", "httpx", "aria2")
 
+REGISTRY = "https://api.comfy.org"
+
 PREVIEW_METHODS = ("auto", "taesd", "latent2rgb", "none")
 
 _RATE = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?) ?(?P<prefix>[KMG])?(i?B)?(/s)?", re.IGNORECASE)
@@ -54,6 +58,7 @@ _KEYS = (
     "backend",
     "connections",
     "max_speed",
+    "registry",
     "mirrors",
     "tokens",
 )
@@ -74,6 +79,7 @@ class Settings:
     backend: str = "auto"
     connections: int = 16
     max_speed: float | None = None
+    registry: str = REGISTRY
     mirrors: tuple[Mapping[str, object], ...] = ()
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -121,6 +127,7 @@ def resolve(
         backend=_one_of("backend", BACKENDS, *pick("backend", "auto")),
         connections=_positive("connections", *pick("connections", 16)),
         max_speed=_rate("max_speed", *pick("max_speed", None)),
+        registry=_address("registry", *pick("registry", REGISTRY)),
         mirrors=_mirrors(in_file, toml),
         tokens=_tokens(in_file, toml),
     )
@@ -202,6 +209,12 @@ def _positive(name: str, value: object, source: str) -> int:
     if number < 1:
         raise UsageError(f"{name} {value!r} ({source}) is not a whole number above 0")
     return number
+
+
+def _address(name: str, value: object, source: str) -> str:
+    if not str(value).startswith(("https://", "http://")):
+        raise UsageError(f"{name} {value!r} ({source}) is not an address", hint=f"such as {REGISTRY}")
+    return str(value).rstrip("/")
 
 
 def _rate(name: str, value: object, source: str) -> float | None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from comfykit.cli import doctor
 from comfykit.cli.output import Output
 from comfykit.doctor.interface import Finding, Status
+from comfykit.errors import UsageError
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def run(*arguments: str, before: Sequence[Path] = ()) -> subprocess.CompletedPro
         capture_output=True,
         encoding="utf-8",
         check=False,
-        timeout=60,
+        timeout=200,
     )
 
 
@@ -55,7 +56,7 @@ def break_model(home: Path) -> Path:
 
 
 def test_one_line_per_check_and_a_sum(home: Path) -> None:
-    result = invoke("--home", str(home))
+    result = invoke("--deep", "--home", str(home))
     lines = result.stdout.splitlines()
     assert lines[0].split()[:2] == ["ok", "Python"]
     assert lines[0].index("Python") == lines[1].index("torch")
@@ -66,11 +67,18 @@ def test_one_line_per_check_and_a_sum(home: Path) -> None:
 
 def test_a_failure_has_a_hint_and_makes_the_exit_code_1(home: Path) -> None:
     path = break_model(home)
-    result = invoke("--home", str(home))
+    result = invoke("--deep", "--home", str(home))
     lines = result.stdout.splitlines()
-    (at,) = [number for number, line in enumerate(lines) if str(path) in line]
+    (at,) = [number for number, line in enumerate(lines) if line.startswith("failure")]
+    assert str(path) in lines[at]
     assert lines[at].startswith("failure  models        ")
-    assert lines[at + 1] == "         hint: remove it and fetch it again: comfykit install-models MANIFEST"
+    below = [line.strip() for line in lines[at + 1 : at + 6]]
+    assert below[0].startswith("why: The server answered with a page")
+    assert below[2:] == [
+        "hint: then fetch it again: comfykit install-models MANIFEST",
+        f"run: rm -r {path}",
+        "more: docs/doctor/CK702.md",
+    ]
     assert lines[-1].startswith("1 failure")
     assert lines[-1].endswith("this machine is not ready to run workflows.")
     assert result.exit_code == 1
@@ -78,9 +86,11 @@ def test_a_failure_has_a_hint_and_makes_the_exit_code_1(home: Path) -> None:
 
 def test_json_is_an_object_per_line(home: Path) -> None:
     path = break_model(home)
-    result = invoke("--home", str(home), "--json")
+    result = invoke("--deep", "--home", str(home), "--json")
     *checks, done = [json.loads(line) for line in result.stdout.splitlines()]
-    assert {tuple(check) for check in checks} == {("event", "check", "status", "message", "hint")}
+    assert {tuple(check) for check in checks} == {
+        ("event", "check", "status", "message", "hint", "code", "seen", "why", "commands", "page")
+    }
     assert {check["event"] for check in checks} == {"check"}
     (broken,) = [check for check in checks if check["status"] == "failure"]
     assert broken["check"] == "models"
@@ -120,7 +130,7 @@ def test_the_command_as_it_is_run(home: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     (broken / "torch").mkdir(parents=True)
     (broken / "torch" / "__init__.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    ended = run("--home", str(home), before=[broken])
+    ended = run("--deep", "--home", str(home), before=[broken])
     assert ended.returncode == 1
     assert ended.stderr == ""
     assert "does not import: the interpreter that imported it crashed (SIGSEGV)" in ended.stdout
@@ -132,3 +142,34 @@ def test_a_home_that_is_a_file_is_a_usage_error(home: Path) -> None:
     assert ended.returncode == 2
     assert json.loads(ended.stdout)["code"] == "usage"
     assert "is a file" in ended.stderr
+
+
+def test_warnings_alone_exit_with_2_where_asked_to_be_strict(tmp_path: Path, home: Path) -> None:
+    machine = tmp_path / "machine.toml"
+    machine.write_text('packages = { opencv-python = "4.10.0.84", opencv-python-headless = "4.10.0.84" }\n')
+    assert invoke("--facts", str(machine), "--home", str(home)).exit_code == 0
+    strict = invoke("--facts", str(machine), "--home", str(home), "--strict")
+    assert strict.exit_code == 2
+    assert "run: uv pip uninstall opencv-python\n" in strict.stdout
+
+
+def test_facts_are_written_and_judged_elsewhere(tmp_path: Path, home: Path) -> None:
+    path = tmp_path / "facts.json"
+    assert invoke("--home", str(home), "--export", str(path)).exit_code == 0
+    assert str(home) not in path.read_text()
+    assert "python" in json.loads(invoke("--home", str(home), "--export", "-").stdout)
+    assert invoke("--facts", str(path), "--home", str(home)).exit_code == 0
+
+
+def test_another_machine_is_not_mended(tmp_path: Path, home: Path) -> None:
+    result = invoke("--facts", str(tmp_path / "x.toml"), "--fix", "--home", str(home))
+    assert isinstance(result.exception, UsageError)
+
+
+def test_nothing_is_mended_without_a_yes(home: Path) -> None:
+    path = break_model(home)
+    result = invoke("--home", str(home), "--fix")
+    assert isinstance(result.exception, UsageError)
+    assert path.exists()
+    assert invoke("--home", str(home), "--fix", "--yes").exit_code == 0
+    assert not path.exists()

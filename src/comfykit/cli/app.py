@@ -13,7 +13,20 @@ from typing import NoReturn
 
 import typer
 
-from comfykit.cli import demo, doctor, install_models, mirrors, models, nodes, run, workflow
+from comfykit.cli import (
+    demo,
+    doctor,
+    install_models,
+    install_nodes,
+    mirrors,
+    models,
+    nodes,
+    packs,
+    run,
+    start,
+    sync,
+    workflow,
+)
 from comfykit.cli.errors import exit_code, explain
 from comfykit.cli.output import Output
 
@@ -31,10 +44,14 @@ def build() -> typer.Typer:
     )
     app.callback()(_root)
     app.command("install-models")(install_models.command)
+    app.command("install-nodes")(install_nodes.command)
+    app.command("sync")(sync.command)
     app.command("doctor")(doctor.command)
     app.command("run")(run.command)
     app.command("demo")(demo.command)
+    app.command("start", context_settings=start.SETTINGS)(start.command)
     app.add_typer(models.app, name="models")
+    app.add_typer(packs.app, name="packs")
     app.add_typer(mirrors.app, name="mirrors")
     app.add_typer(nodes.app, name="nodes")
     app.add_typer(workflow.app, name="workflow")

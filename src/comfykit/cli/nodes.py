@@ -1,4 +1,4 @@
-"""`comfykit nodes`: which node classes are built in, and what each takes and gives."""
+"""`comfykit nodes`: which node classes there are, built in and of packs, and what each takes and gives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from comfykit.engine.schema import NodeClass
 
 app = typer.Typer(
-    no_args_is_help=True, help="Which node classes are built in, and what each takes and gives."
+    no_args_is_help=True,
+    help="Which node classes there are, built in and of packs, and what each takes and gives.",
 )
 
 
@@ -23,12 +24,14 @@ def list_command(
         str | None, typer.Argument(help="Part of a name or title, or a pattern such as 'Image*'.")
     ] = None,
     category: Annotated[
-        str | None, typer.Option(help="Only those of a category, such as latent or mask.")
+        str | None, typer.Option(help="Only built-in ones of a category, such as latent or mask.")
     ] = None,
+    home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List node classes by category, each with the first sentence of its description."""
-    from comfykit.services.nodes import all_classes, categories
+    """List node classes: built-in ones by category, with what they do, then those of custom-node packs."""
+    from comfykit.services.nodes import all_classes, categories, classes_of_packs
+    from comfykit.settings import resolve
 
     output = Output(as_json=as_json)
     classes = all_classes(pattern, category)
@@ -40,7 +43,19 @@ def list_command(
         )
         for entry in entries:
             output.record(name=entry.name, title=entry.title, category=group, description=entry.description)
-    output.say(f"{len(classes)} node classes")
+    packs = [] if category is not None else classes_of_packs(resolve({"home": home}).home, pattern)
+    for pack in packs:
+        if pack.names:
+            output.table(("class",), [(name,) for name in pack.names], title=f"pack {pack.pack}")
+        for name in pack.names:
+            output.record(name=name, pack=pack.pack)
+        if pack.failure is not None:
+            output.warn(
+                f"the pack {pack.pack} cannot be imported: {pack.failure}",
+                f"comfykit packs check {pack.pack} shows more",
+            )
+    of_packs = sum(len(pack.names) for pack in packs)
+    output.say(f"{len(classes)} node classes" + (f" and {of_packs} of packs" if of_packs else ""))
 
 
 @app.command("show")
@@ -55,12 +70,15 @@ def show_command(
     """
     from comfykit.services.environment import HomeEnvironment
     from comfykit.services.nodes import find_class, object_info
+    from comfykit.services.workflows import NodeClasses
     from comfykit.settings import resolve
 
     output = Output(as_json=as_json)
-    entries = [find_class(name) for name in names]
+    settings = resolve({"home": home})
+    registry = NodeClasses(settings=settings).registry
+    entries = [find_class(name, registry) for name in names]
     if as_json:
-        environment = HomeEnvironment(resolve({"home": home}))
+        environment = HomeEnvironment(settings)
         output.record(**{entry.name: object_info(entry, environment) for entry in entries})
     for entry in entries:
         _show(entry, output)

@@ -25,6 +25,7 @@ from comfykit.errors import Interrupted, UsageError, WorkflowError
 if TYPE_CHECKING:
     from comfykit.cli.run_report import RunReport
     from comfykit.services.run import Runner
+    from comfykit.services.workflows import NodeClasses
     from comfykit.settings import Settings
 
 
@@ -75,6 +76,7 @@ def command(
     when all succeeded, 1 when a run failed, 2 for a workflow or arguments that cannot be run, 130 when
     interrupted.
     """
+    from comfykit.cli.recovery import recover_packs
     from comfykit.cli.run_report import RunReport
     from comfykit.settings import resolve
 
@@ -88,6 +90,7 @@ def command(
             "preview_method": chosen_preview(preview=preview, method=preview_method),
         }
     )
+    recover_packs(settings, Output(as_json=as_json))
     with RunReport(Output(as_json=as_json), settings, show=show) as report, Interrupts() as interrupts:
         batch = _Batch(settings, report, assignments or (), seed)
         code = batch.run(workflows, interrupts.requested, keep_going=keep_going)
@@ -106,6 +109,7 @@ class _Batch:
         self._assignments = assignments
         self._seed = seed
         self._runner: Runner | None = None
+        self._known: NodeClasses | None = None
 
     def run(self, sources: Sequence[str], stopped: Callable[[], bool], *, keep_going: bool) -> int:
         """Exit code: that of the first workflow that failed."""
@@ -118,13 +122,13 @@ class _Batch:
         return first
 
     def _one(self, source: str, stopped: Callable[[], bool]) -> int:
-        from comfykit.services.workflows import NodeClasses, read
+        from comfykit.services.workflows import read
         from comfykit.workflow.override import override
 
         name = "<stdin>" if source == "-" else source
         self._report.begin(name)
         try:
-            workflow = override(read(source, NodeClasses()), self._assignments, self._seed)
+            workflow = override(read(source, self._classes()), self._assignments, self._seed)
             self._report.warn_of(workflow.warnings)
             result = self._start().run(replace(workflow, name=name), stopped)
         except (WorkflowError, UsageError) as error:
@@ -143,5 +147,12 @@ class _Batch:
             self._report.preparing()
             from comfykit.services.run import Runner  # imports torch, which takes a second
 
-            self._runner = Runner(self._settings, self._report)
+            self._runner = Runner(self._settings, self._report, self._classes().registry)
         return self._runner
+
+    def _classes(self) -> NodeClasses:
+        if self._known is None:
+            from comfykit.services.workflows import NodeClasses
+
+            self._known = NodeClasses(settings=self._settings, reporter=self._report)
+        return self._known

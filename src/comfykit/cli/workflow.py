@@ -17,6 +17,7 @@ from comfykit.cli.output import Output
 
 if TYPE_CHECKING:
     from comfykit.engine.validate import Problem
+    from comfykit.events import Event, Reporter
     from comfykit.services.workflows import Description
     from comfykit.workflow.read import Workflow
 
@@ -67,6 +68,7 @@ def convert(
     target: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write; stdout otherwise.")
     ] = None,
+    home: HomeOption = None,
     object_info: ObjectInfo = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,9 +77,12 @@ def convert(
     Exits with 1 when values had to be left out, because the interface of a class is not known.
     """
     from comfykit.services import workflows
+    from comfykit.settings import resolve
 
     output = Output(as_json=as_json)
-    workflow = workflows.read(file, workflows.NodeClasses(object_info))
+    settings = resolve({"home": home})
+    classes = workflows.NodeClasses(object_info, settings=settings, reporter=_teller(output))
+    workflow = workflows.read(file, classes)
     _tell_warnings(workflow, output)
     for problem in workflow.problems:
         _tell_problem(problem, output, stderr=True)
@@ -116,7 +121,8 @@ def check(
     from comfykit.settings import resolve
 
     output = Output(as_json=as_json)
-    settings, classes = resolve({"home": home}), workflows.NodeClasses(object_info)
+    settings = resolve({"home": home})
+    classes = workflows.NodeClasses(object_info, settings=settings, reporter=_teller(output))
     broken = False
     for file in files:
         try:
@@ -143,7 +149,8 @@ def show(
     from comfykit.settings import resolve
 
     output = Output(as_json=as_json)
-    settings, classes = resolve({"home": home}), workflows.NodeClasses(object_info)
+    settings = resolve({"home": home})
+    classes = workflows.NodeClasses(object_info, settings=settings, reporter=_teller(output))
     workflow = workflows.read(file, classes)
     _tell_warnings(workflow, output)
     description = workflows.describe(workflow, classes, settings)
@@ -153,6 +160,18 @@ def show(
         _show_nodes(description, output)
         _show_models(description, output)
         _show_values(description, output)
+
+
+def _teller(output: Output) -> Reporter:
+    """Says what is told of packs that are imported for a workflow."""
+
+    from comfykit.events import Warned
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Warned):
+            output.warn(event.message, event.hint)
+
+    return tell
 
 
 def _tell_warnings(workflow: Workflow, output: Output) -> None:

@@ -36,9 +36,11 @@ def gather(
         if spec is None:
             continue
         if not is_link(value) or spec.raw_link:
-            values[name] = [value]
+            if not spec.link_only:
+                values[name] = [value]
         elif (source := result(value[0])) is not None:
-            values[name] = source.outputs[int(value[1])]
+            slot = int(value[1])  # behind the last only where a class did not list all its outputs
+            values[name] = source.outputs[slot] if slot < len(source.outputs) else [None]
         else:
             absent.append(name)
             values[name] = [None]
@@ -97,10 +99,14 @@ def collect(
 
     `follow` gives the values that a link in an expanded result leads to.
     """
-    slots: tuple[list[Any], ...] = tuple([] for _ in entry.outputs)
+    count = len(entry.outputs)
+    if entry.further_output is not None:
+        count = max(count, *(len(output.result) for output in results if isinstance(output.result, tuple)), 0)
+    slots: tuple[list[Any], ...] = tuple([] for _ in range(count))
     for output in results:
         for index, values in enumerate(slots):
-            _add(values, output, index, is_list=entry.outputs[index].is_list, follow=follow)
+            is_list = index < len(entry.outputs) and entry.outputs[index].is_list
+            _add(values, output, index, is_list=is_list, follow=follow)
     return slots
 
 

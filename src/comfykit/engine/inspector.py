@@ -127,7 +127,8 @@ class Inspector:
         feeding = self._registry.get(self.graph[source].class_type)
         if feeding is None:
             return  # said already: its class is not there
-        if not 0 <= slot < len(feeding.outputs) or slot != int(slot):
+        output = feeding.output(int(slot)) if slot == int(slot) else None
+        if output is None:
             yield Found(
                 "bad_linked_input",
                 f"input {name!r} is linked to output {slot} of node {source} ({feeding.name}), "
@@ -135,7 +136,7 @@ class Inspector:
                 input=name,
             )
             return
-        given = feeding.outputs[int(slot)].type
+        given = output.type
         if not types_match(given, spec.type) and not asked.types:
             yield Found(
                 "return_type_mismatch",
@@ -186,8 +187,9 @@ class Inspector:
         allowed = self._allowed(spec)
         if spec.type != COMBO or allowed is None:
             return
-        if not isinstance(value, list | dict) and value in allowed:  # those can be in no set of names
-            return
+        chosen = value if isinstance(value, list) and _takes_several(spec) else [value]
+        if all(not isinstance(one, list | dict) and one in allowed for one in chosen):
+            return  # lists and dictionaries can be in no set of names
         if isinstance(spec.choices, Listing) and isinstance(value, str):
             missing = self._not_there(spec.choices, value)
         else:
@@ -236,15 +238,17 @@ class Inspector:
             self._listed[spec.choices] = frozenset(spec.allowed(self._environment) or ())  # type: ignore[assignment]
         return self._listed[spec.choices]
 
+    def _type_of(self, link: Sequence[Any]) -> str:
+        output = self._registry[self.graph[link[0]].class_type].output(int(link[1]))
+        return "*" if output is None else output.type
+
     def _custom(self, check: Callable[..., Any], asked: _Asked, inputs: Mapping[str, Any]) -> Iterator[Found]:
         given = {
             name: None if is_link(value) else value for name, value in inputs.items() if asked.names(name)
         }
         if asked.types:
             given["input_types"] = {
-                name: self._registry[self.graph[value[0]].class_type].outputs[int(value[1])].type
-                for name, value in inputs.items()
-                if is_link(value)
+                name: self._type_of(value) for name, value in inputs.items() if is_link(value)
             }
         try:
             answer = check(**given)
@@ -283,6 +287,10 @@ class _Asked:
     def types(self) -> bool:
         """Whether the check looks at the types of links itself."""
         return "input_types" in self.parameters
+
+
+def _takes_several(spec: Input) -> bool:
+    return bool(spec.options.get("multiselect") or spec.options.get("multi_select"))
 
 
 def either(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 from comfykit.engine.define import node_class
-from comfykit.engine.schema import NodeClass
+from comfykit.engine.schema import Missing, NodeClass
 
 
 class Registry:
@@ -44,6 +44,13 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self._classes)
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """A workflow that names these classes is looked at next."""
+
+    def explain(self, name: str) -> Missing | None:
+        """Why there is no class of that name, where more is known than that."""
+        return None
 
     def nearest(self, name: str) -> list[str]:
         """Up to three class names that `name` may have been meant as."""

@@ -87,6 +87,7 @@ class Input:
     lazy: bool = False  # evaluated only when the node asks for it
     raw_link: bool = False  # the node gets the link itself, not what it leads to
     socket_only: bool = False  # takes no constant
+    link_only: bool = False  # a constant may stand there, and the node does not get it
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)  # what only a front end uses
 
     def allowed(self, environment: Environment) -> Sequence[Any] | None:
@@ -103,6 +104,7 @@ class OutputSlot:
     type: str
     name: str
     is_list: bool = False
+    tooltip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ class NodeClass:
     the node must run again. `check` (VALIDATE_INPUTS) gets the constants it has parameters for and
     returns True or what is wrong; the inputs it names are exempt from range and choice checks.
     `hidden` maps a parameter to what the executor fills in: PROMPT, EXTRA_PNGINFO, UNIQUE_ID,
-    DYNPROMPT, CONTEXT.
+    DYNPROMPT, CONTEXT. A class whose outputs are not all listed says with `further_output` what the
+    slots behind them are.
     """
 
     name: str
@@ -140,6 +143,15 @@ class NodeClass:
     fingerprint: Callable[..., Any] | None = None
     check: Callable[..., Any] | None = None
     module: str = ""
+    deprecated: bool = False
+    experimental: bool = False
+    further_output: Callable[[int], OutputSlot | None] | None = None
+
+    def output(self, slot: int) -> OutputSlot | None:
+        """The output of that number, None where there is none."""
+        if 0 <= slot < len(self.outputs):
+            return self.outputs[slot]
+        return None if self.further_output is None or slot < 0 else self.further_output(slot)
 
 
 def types_match(given: str, wanted: str) -> bool:

@@ -43,8 +43,11 @@ def _key(node: Node, entry: NodeClass, keys: Mapping[str, str]) -> str:
 def _fingerprint(node: Node, entry: NodeClass) -> object:
     if entry.fingerprint is None:
         return None
-    known = {**entry.hidden, **dict.fromkeys(entry.inputs)}
-    given = {name: None if is_link(value) else value for name, value in node.inputs.items() if name in known}
+    given = {
+        name: None if is_link(value) else value
+        for name, value in node.inputs.items()
+        if name in entry.hidden or name in entry.inputs
+    }
     try:
         return [entry.fingerprint(**given)]
     except Exception:  # noqa: BLE001  (a stranger's code; ComfyUI too runs such a node every time)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from comfykit.engine.graph import Graph, Node, upstream
 from comfykit.engine.inspector import LONGEST_NAME, MOST_GUESSED, Found, Inspector, either, shown
 from comfykit.engine.registry import Registry
-from comfykit.engine.schema import Environment
+from comfykit.engine.schema import Environment, Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,10 @@ def validate(graph: Graph, registry: Registry, environment: Environment) -> Chec
     """Check every node that an output needs. Linear in nodes and links; raises nothing."""
     strangers = [node for node in graph if node.class_type not in registry]
     near = _nearest_classes(strangers, registry)
-    unknown = [_unknown_class(node, near.get(node.class_type)) for node in strangers]
+    why = {name: registry.explain(name) for name in near}
+    unknown = [
+        _unknown_class(node, near.get(node.class_type), why.get(node.class_type)) for node in strangers
+    ]
     known = [node for node in graph if node.class_type in registry]
     outputs = [node.id for node in known if registry[node.class_type].output_node]
     needed = upstream(graph, outputs)
@@ -84,9 +87,11 @@ def _nearest_classes(nodes: Sequence[Node], registry: Registry) -> dict[str, lis
     return {name: registry.nearest(name) for name in itertools.islice(names, MOST_GUESSED)}
 
 
-def _unknown_class(node: Node, near: Sequence[str] | None) -> Problem:
+def _unknown_class(node: Node, near: Sequence[str] | None, why: Missing | None) -> Problem:
     if not node.class_type:
         return Problem("invalid_prompt", f"node {node.id} has no class_type", node.id, title=node.title)
+    if why is not None:
+        return Problem("invalid_prompt", why.message, node.id, node.class_type, node.title, hint=why.hint)
     return Problem(
         "invalid_prompt",
         f"there is no node class {shown(node.class_type)}",

@@ -34,6 +34,9 @@ from comfykit.text.clip import EncodedPrompt
 from comfykit.text.encoders import Embeddings, PromptEncoder, Prompts, without_embeddings
 from comfykit.weights.patch import NO_PATCHES, Patches
 
+Host: TypeAlias = Callable[..., Any]
+"""Samples in the engine's place: what `guiders.sample` is called with -> `guiders.Sampled`."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DiffusionModel:
@@ -45,7 +48,8 @@ class DiffusionModel:
 
     `further` are conditionings, as on links, whose predictions the rules of guidance want beside those of
     the positive and the negative side. `compiled` is called in the network's place where no hooks are in
-    use. `dtype` is the type to compute in, None for that of the settings.
+    use. `dtype` is the type to compute in, None for that of the settings. With `host`, as models have that
+    foreign code changed, it and not `guiders.sample` samples.
     """
 
     network: UNet
@@ -60,6 +64,7 @@ class DiffusionModel:
     further: tuple[Any, ...] = ()
     compiled: Callable[..., Tensor] | None = None
     dtype: torch.dtype | None = None
+    host: Host | None = None
 
     def predictor(self, residency: Residency) -> Predict:
         """The network on its device, as sampling sees it: x in the model's scale to a prediction of x0."""
@@ -85,7 +90,11 @@ class DiffusionModel:
                 output = unhooked(*inputs)
             else:
                 # Never compiled: PyTorch's compiler would not notice that hooks are others than it saw first.
-                output = network(*inputs, hooks=hooks, call=_told(call, hooks))
+                told = _told(call, hooks)
+                run: Callable[..., Tensor] = partial(network, hooks=hooks, call=told)
+                for around in hooks.around:
+                    run = partial(around, run, told)
+                output = run(*inputs)
             return parametrization.denoised(call.sigma, output, call.x)
 
         for wrapper in self.wrappers:
@@ -134,6 +143,11 @@ class TextEncoder:
 
         Hooks have their strengths at `percent` (0 to 1) of the schedule; their own where it is None.
         """
+        self.place(residency, percent)
+        return self.encoder.encode(prompts, embeddings, self.layer)
+
+    def place(self, residency: Residency, percent: float | None = None) -> None:
+        """Make the networks ready to compute, with patches and hooks."""
         device, patches = self.device or residency.device, self.patches
         if self.hooks is not None:
             patches = self.hooks.patches(self.networks, patches, residency, percent)
@@ -141,7 +155,6 @@ class TextEncoder:
             # Kept in the type of its weights: it computes in float32 whatever that is.
             dtype = next(network.parameters()).dtype
             residency.place(network, device, dtype, patches=patches.below(f"{name}."))
-        return self.encoder.encode(prompts, embeddings, self.layer)
 
 
 LatentNetwork: TypeAlias = AutoencoderKL | TAESD | PixelSpace

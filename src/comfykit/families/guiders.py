@@ -167,6 +167,20 @@ def sample(
     callback: Callable[[StepInfo], None] = lambda info: None,
 ) -> Sampled:
     """Sample from a latent [batch, channels, h, w] of the VAE's scale, with the channels of the model."""
+    host = guider.model.host or sampler.host
+    if host is not None:
+        hosted: Sampled = host(
+            guider,
+            residency,
+            samples=samples,
+            noise=noise,
+            sampler=sampler,
+            sigmas=sigmas,
+            seed=seed,
+            mask=mask,
+            callback=callback,
+        )
+        return hosted
     model, device = guider.model, residency.device
     form = model.family.latent_format
     predict = model.predictor(residency)

@@ -52,12 +52,12 @@ def assembled(file: WeightsFile, found: Detected, text: TextEncoders | None = No
 
     Without it the family does. Raises `ModelFileError` as `load_checkpoint` does.
     """
-    family = _family(file.path, found)
+    family = family_of(file.path, found)
     unet, vae = found.unet, found.vae
     if unet is None or vae is None or not found.text:
         raise _incomplete(file.path, found)
     clip = TextEncoder((text or family.text)(file.tensors, found.text))
-    return Checkpoint(_diffusion_model(file, unet, family), clip, _vae(file, vae))
+    return Checkpoint(diffusion_model_of(file, unet, family), clip, vae_of(file, vae))
 
 
 def load_diffusion_model(path: Path, dtype: torch.dtype | None = None) -> DiffusionModel:
@@ -66,10 +66,10 @@ def load_diffusion_model(path: Path, dtype: torch.dtype | None = None) -> Diffus
     With `dtype` its weights are rounded to that type first.
     """
     file, found = open_detected(path, "diffusion_model", "checkpoint")
-    family = _family(path, found)
+    family = family_of(path, found)
     if found.unet is None:
         raise _incomplete(path, found)
-    return _diffusion_model(file, found.unet, family, dtype)
+    return diffusion_model_of(file, found.unet, family, dtype)
 
 
 def load_vae(path: Path) -> Autoencoder:
@@ -77,7 +77,7 @@ def load_vae(path: Path) -> Autoencoder:
     file, found = open_detected(path, "vae", "checkpoint")
     if found.vae is None:
         raise _incomplete(path, found)
-    return _vae(file, found.vae)
+    return vae_of(file, found.vae)
 
 
 def open_detected(path: Path, *kinds: Kind) -> tuple[WeightsFile, Detected]:
@@ -98,16 +98,18 @@ def open_detected(path: Path, *kinds: Kind) -> tuple[WeightsFile, Detected]:
     return file, found
 
 
-def _family(path: Path, found: Detected) -> Family:
+def family_of(path: Path, found: Detected) -> Family:
+    """The family of what was found; raises `ModelFileError` for one that comfykit does not run."""
     family = FAMILIES.get(found.family)
     if family is None:
         raise _unknown_family(path, found)
     return family
 
 
-def _diffusion_model(
+def diffusion_model_of(
     file: WeightsFile, unet: UNetPart, family: Family, dtype: torch.dtype | None = None
 ) -> DiffusionModel:
+    """The diffusion model that was found in a file's tensors; with `dtype` they are rounded to it."""
     tensors = take(file.tensors, unet.prefix)
     if dtype is not None:
         tensors = {
@@ -146,7 +148,8 @@ def _incomplete(path: Path, found: Detected) -> ModelFileError:
     )
 
 
-def _vae(file: WeightsFile, part: VAEPart) -> Autoencoder:
+def vae_of(file: WeightsFile, part: VAEPart) -> Autoencoder:
+    """The VAE that was found in a file's tensors."""
     tensors = take(file.tensors, part.prefix)
     if part.diffusers:
         tensors = in_checkpoint_layout(tensors)

@@ -6,6 +6,7 @@ network that is given `NO_HOOKS` runs as if there were no such thing. Places, in
     input block:   its layers, `after_input`, the skip connection is kept, `after_skip`
     middle block:  its layers, `after_middle`
     output block:  `before_output` with the skip connection, both are joined, its layers
+    the whole:     `around`, which whoever calls the network applies
 
 and inside each transformer block: self-attention (`attn1`), `between`, cross-attention (`attn2`), and the
 feed-forward layers.
@@ -89,6 +90,9 @@ FeaturesHook: TypeAlias = Callable[[Tensor, BlockInfo], Tensor]
 JoinHook: TypeAlias = Callable[[Tensor, Tensor, BlockInfo], tuple[Tensor, Tensor]]
 """Changes features and the skip connection that joins them."""
 
+NetworkHook: TypeAlias = Callable[..., Tensor]
+"""Stands around a whole call: (the network or the next such hook, `CallInfo`, inputs in order) -> output."""
+
 Place: TypeAlias = tuple[BlockKind, int, int | None]
 """Kind and number of a block, and the index of a transformer block in it; None for all of them."""
 
@@ -121,6 +125,7 @@ class UNetHooks:
     after_skip: tuple[FeaturesHook, ...] = ()
     after_middle: tuple[FeaturesHook, ...] = ()
     before_output: tuple[JoinHook, ...] = ()
+    around: tuple[NetworkHook, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
 
     def with_inputs(self, which: Attention, hook: AttentionInputs) -> UNetHooks:
@@ -157,6 +162,10 @@ class UNetHooks:
     def with_before_output(self, hook: JoinHook) -> UNetHooks:
         """These hooks and one that changes features and skip connection before they are joined."""
         return replace(self, before_output=(*self.before_output, hook))
+
+    def with_around(self, hook: NetworkHook) -> UNetHooks:
+        """These hooks and one that stands around the whole network, outside of those before it."""
+        return replace(self, around=(*self.around, hook))
 
     def with_data(self, **data: Any) -> UNetHooks:
         """These hooks and more to find in `CallInfo.data`."""

@@ -116,6 +116,11 @@ class UNet(UNetEncoder):
         )
         self._transformers = _transformer_numbers(self)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights, in which it computes."""
+        return next(self.out.parameters()).dtype
+
     def forward(
         self,
         x: Tensor,
@@ -133,7 +138,7 @@ class UNet(UNetEncoder):
         `x`.
         """
         at = self._hooked(hooks, call)
-        dtype = next(self.out.parameters()).dtype
+        dtype = self.dtype
         emb = self.embed(timesteps, y, dtype)
         context = context.to(dtype)
         h = x.to(dtype)

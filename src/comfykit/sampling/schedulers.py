@@ -101,19 +101,23 @@ def sd_turbo(levels: NoiseLevels, steps: int, denoise: float = 1.0) -> Tensor:
     return then_zero(levels.sigma(timesteps))
 
 
-SCHEDULERS: Mapping[str, Scheduler] = MappingProxyType(
-    {
-        "simple": simple,
-        "sgm_uniform": sgm_uniform,
-        "karras": karras,
-        "exponential": exponential,
-        "ddim_uniform": ddim_uniform,
-        "beta": beta,
-        "normal": normal,
-        "linear_quadratic": linear_quadratic,
-        "kl_optimal": kl_optimal,
-    }
-)
+_SCHEDULERS: dict[str, Scheduler] = {
+    "simple": simple,
+    "sgm_uniform": sgm_uniform,
+    "karras": karras,
+    "exponential": exponential,
+    "ddim_uniform": ddim_uniform,
+    "beta": beta,
+    "normal": normal,
+    "linear_quadratic": linear_quadratic,
+    "kl_optimal": kl_optimal,
+}
+SCHEDULERS: Mapping[str, Scheduler] = MappingProxyType(_SCHEDULERS)
+
+
+def add_scheduler(name: str, scheduler: Scheduler) -> None:
+    """Make a scheduler known by a name, in this process."""
+    _SCHEDULERS[name] = scheduler
 
 
 def make_sigmas(

@@ -10,7 +10,10 @@ from typing import Any
 from comfykit.engine.registry import Registry
 from comfykit.engine.schema import COMBO, Environment, Input, Listing, NodeClass
 from comfykit.errors import UsageError
+from comfykit.home import Home
 from comfykit.nodes.builtin import builtin_registry
+from comfykit.packs.index import class_index, remember
+from comfykit.packs.probing import probe_pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +33,47 @@ def all_classes(pattern: str | None = None, category: str | None = None) -> list
     if category is not None:
         found = [entry for entry in found if (entry.category + "/").startswith(category.rstrip("/") + "/")]
     if pattern is not None:
-        glob = pattern.casefold() if any(sign in pattern for sign in "*?[") else f"*{pattern.casefold()}*"
-        found = [
-            entry
-            for entry in found
-            if any(fnmatch.fnmatch(name.casefold(), glob) for name in (entry.name, entry.title))
-        ]
+        found = [entry for entry in found if _matches(pattern, entry.name, entry.title)]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class PackClasses:
+    """The classes that a pack offers; `failure` is why it cannot be imported, where that is known."""
+
+    pack: str
+    names: tuple[str, ...]
+    failure: str | None = None
+
+
+def classes_of_packs(home: Home, pattern: str | None = None) -> list[PackClasses]:
+    """What the packs of a home offer; none is imported here.
+
+    A pack whose source does not tell is imported once, in a process of its own, and the answer kept.
+    """
+    index = class_index(home)
+    for pack in index.unclear():
+        if not index.entries[pack].is_current:
+            remember(home, pack, probe_pack(index.places[pack].path, home))
+    found = []
+    for pack, entry in class_index(home).entries.items():
+        names = tuple(name for name in entry.classes if pattern is None or _matches(pattern, name))
+        if names or (entry.failure and pattern is None):
+            found.append(PackClasses(pack, names, entry.failure))
+    return found
+
+
+def _matches(pattern: str, *names: str) -> bool:
+    glob = pattern.casefold() if any(sign in pattern for sign in "*?[") else f"*{pattern.casefold()}*"
+    return any(fnmatch.fnmatch(name.casefold(), glob) for name in names)
 
 
 def find_class(name: str, registry: Registry | None = None) -> NodeClass:
     """The class of that name; raises `UsageError` with the nearest names where there is none."""
     registry = builtin_registry() if registry is None else registry
     entry = registry.get(name)
+    if entry is None and (why := registry.explain(name)) is not None:
+        raise UsageError(why.message, hint=why.hint)
     if entry is None:
         near = registry.nearest(name)
         hint = f"did you mean {' or '.join(near)}?" if near else "see `comfykit nodes list`"
@@ -80,6 +111,9 @@ def object_info(entry: NodeClass, environment: Environment) -> dict[str, Any]:
         "python_module": entry.module,
         "category": entry.category,
         "output_node": entry.output_node,
+        **({"output_tooltips": tips} if any(tips := [slot.tooltip for slot in entry.outputs]) else {}),
+        **({"deprecated": True} if entry.deprecated else {}),
+        **({"experimental": True} if entry.experimental else {}),
     }
 
 

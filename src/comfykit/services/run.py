@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from comfykit.compat.registry import PackRegistry
 from comfykit.engine.executor import Executor
 from comfykit.engine.graph import graph_from_prompt
 from comfykit.engine.registry import Registry
@@ -20,9 +21,9 @@ from comfykit.engine.validate import Checked, Problem, validate
 from comfykit.errors import ComfykitError, Interrupted, InvalidWorkflow, NodeFailed
 from comfykit.events import Event, OutputSaved, Reporter, RunStarted, silent
 from comfykit.memory import Residency
-from comfykit.nodes.builtin import builtin_registry
 from comfykit.nodes.context import NodeContext
 from comfykit.nodes.folders import use_folders
+from comfykit.services.doctor import hint_for
 from comfykit.services.environment import HomeEnvironment
 from comfykit.settings import Settings
 from comfykit.workflow.read import Workflow
@@ -58,15 +59,17 @@ class Runner:
     ) -> None:
         self._settings = settings
         self._report = reporter
-        self._registry = builtin_registry() if registry is None else registry
+        self._registry = PackRegistry(settings, reporter) if registry is None else registry
         self._environment = HomeEnvironment(settings)
         self._executor = Executor(self._registry)
         self._residency = Residency(settings.device, settings.precision)
 
     def check(self, workflow: Workflow) -> Checked:
         """Every problem of a workflow, without loading a model."""
+        graph = graph_from_prompt(workflow.prompt)
         with use_folders(self._settings):
-            return validate(graph_from_prompt(workflow.prompt), self._registry, self._environment)
+            self._registry.prepare(node.class_type for node in graph)
+            return validate(graph, self._registry, self._environment)
 
     def run(self, workflow: Workflow, stopped: Callable[[], bool] = lambda: False) -> RunResult:
         """Run a workflow; what goes wrong is in the result.
@@ -117,10 +120,12 @@ class Runner:
             )
 
     def _explained(self, failure: NodeFailed) -> NodeFailed:
-        """Memory that ran out is given back, and the hint says what would need less."""
+        """Memory that ran out is given back; the hint says what would need less, or what the doctor knows."""
         if isinstance(failure.__cause__, torch.OutOfMemoryError | MemoryError):
             self._residency.clear()
             failure.hint = "not enough memory: a smaller picture or batch needs less, or --precision bf16"
+        else:
+            failure.hint = hint_for(failure, failure.hint)
         return failure
 
 

@@ -17,6 +17,7 @@ from comfykit.engine.registry import Registry
 from comfykit.engine.schema import COMBO, Listing, NodeClass
 from comfykit.engine.validate import Problem, validate
 from comfykit.errors import UsageError
+from comfykit.events import Reporter, silent
 from comfykit.fetch.catalog import how_to_fetch
 from comfykit.home import MODEL_KINDS, WEIGHT_SUFFIXES, canonical_kind
 from comfykit.services.environment import HomeEnvironment
@@ -40,24 +41,61 @@ MODELS = "models/"
 
 
 class NodeClasses:
-    """The built-in node classes, imported at the first use, and the interfaces of others from a file."""
+    """The built-in node classes, imported at the first use, and the interfaces of others from a file.
 
-    def __init__(self, object_info: Path | None = None, registry: Registry | None = None) -> None:
+    With settings, also the classes of packs in their home, each pack imported when it is needed.
+    """
+
+    def __init__(
+        self,
+        object_info: Path | None = None,
+        registry: Registry | None = None,
+        settings: Settings | None = None,
+        reporter: Reporter = silent,
+    ) -> None:
         self._others: Interfaces = {} if object_info is None else read_object_info(object_info)
         self._registry = registry
+        self._settings = settings
+        self._report = reporter
 
     @property
     def registry(self) -> Registry:
         """The classes that can run here."""
         if self._registry is None:
-            from comfykit.nodes.builtin import builtin_registry
+            if self._settings is None:
+                from comfykit.nodes.builtin import builtin_registry
 
-            self._registry = builtin_registry()
+                self._registry = builtin_registry()
+            else:
+                from comfykit.compat.registry import PackRegistry
+
+                self._registry = PackRegistry(self._settings, self._report)
         return self._registry
 
     def interfaces(self) -> Interfaces:
         """Of every class that is known; the engine's own go first."""
-        return {**self._others, **interfaces_of(self.registry)}
+        return _Interfaces(self._others, self.registry)
+
+
+class _Interfaces(Mapping[str, ClassInterface]):
+    """Those of the classes of a registry, which may come as they are asked for, then those of a file."""
+
+    def __init__(self, others: Interfaces, registry: Registry) -> None:
+        self._others = others
+        self._registry = registry
+        self._made: dict[str, ClassInterface] = {}
+
+    def __getitem__(self, name: str) -> ClassInterface:
+        if name not in self._made:
+            entry = self._registry.get(name)
+            self._made[name] = self._others[name] if entry is None else _interface(entry)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._others, **{entry.name: None for entry in self._registry}})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 def interfaces_of(registry: Registry) -> dict[str, ClassInterface]:
@@ -117,6 +155,7 @@ def check(workflow: Workflow, classes: NodeClasses, settings: Settings) -> list[
 
     with without_collection(), use_folders(settings):
         graph = graph_from_prompt(workflow.prompt)
+        classes.registry.prepare(node.class_type for node in graph)
         checked = validate(graph, classes.registry, HomeEnvironment(settings))
     return [*workflow.problems, *checked.problems]
 

@@ -52,7 +52,11 @@ def tokenize(
     `find_embedding` gives the vectors [n, width] of a textual inversion, or None where there is none;
     such a name is left out.
     """
-    phrases = _phrases(prompt, tokenizer, find_embedding)
+    return framed(phrases(prompt, tokenizer, find_embedding), tokenizer)
+
+
+def framed(phrases: Iterable[list[Token]], tokenizer: ClipTokenizer = CLIP_L) -> list[Chunk]:
+    """Chunks of phrases, in order; the tokens of phrases are the very objects that were given."""
     return [_frame(tokens, tokenizer) for tokens in _pack(phrases, CHUNK_LENGTH - 2)]
 
 
@@ -61,7 +65,10 @@ def empty_chunk(tokenizer: ClipTokenizer) -> Chunk:
     return _frame([], tokenizer)
 
 
-def _phrases(prompt: str, tokenizer: ClipTokenizer, find_embedding: FindEmbedding) -> Iterator[list[Token]]:
+def phrases(
+    prompt: str, tokenizer: ClipTokenizer = CLIP_L, find_embedding: FindEmbedding = no_embeddings
+) -> Iterator[list[Token]]:
+    """The phrases of a prompt."""
     for run in parse_weights(prompt):
         # Splitting at a pattern with one group gives text, name, text, name, ..., text.
         for i, part in enumerate(EMBEDDING.split(run.text)):

@@ -39,6 +39,7 @@ class SamplerSpec:
     `fresh_mask_noise`: masked latents are noised with a draw from seed + 1 in place of the run's noise.
     `needs_negative`: it asks the denoiser for `both` sides of guidance, at any strength.
     `model_options`: what it must know about the model; see `for_model`.
+    `host`: samples in the engine's place, for samplers that are foreign code.
     """
 
     run: Sampler
@@ -46,6 +47,7 @@ class SamplerSpec:
     fresh_mask_noise: bool = False
     needs_negative: bool = False
     model_options: ModelOptions | None = None
+    host: Callable[..., Any] | None = None
 
     def with_options(self, **options: Any) -> SamplerSpec:
         """The same sampler with other values for the options that its function has, such as `eta=0.5`."""
