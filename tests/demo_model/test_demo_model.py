@@ -16,13 +16,14 @@ from measure import judge
 from report_control import (
     followed,
     half_against_half,
+    nights,
     outlined,
     styled_scenes,
     with_half_merged,
     with_lora,
 )
 from report_numbers import BARS, rates
-from report_pixels import there_and_back
+from report_pixels import UPSCALER_BAR, enlarged, there_and_back
 from report_quality import CFG_PP, judged, unseen_scenes
 from report_regions import LAYOUTS, Layout, regions_drawn
 from report_studio import How, Studio, open_studio
@@ -115,6 +116,15 @@ def test_the_lora_draws_outlines_and_half_of_it_is_half(studio: Studio) -> None:
     assert half_against_half(studio, prompts)["largest"] <= 2
     colours = [judge(scene, picture).colour for scene, picture in zip(scenes, drawn[0], strict=True)]
     assert sum(colours) >= least(BARS["colour"], 8)
+
+
+def test_the_textual_inversion_draws_its_night(studio: Studio) -> None:
+    assert nights(studio, "embedding:demo_night", 12)["both"] * 12 >= least(0.8, 12)
+
+
+def test_the_upscaler_is_better_than_bicubic(studio: Studio) -> None:
+    found = enlarged(studio, 16)
+    assert found["network"] > found["bicubic"] + UPSCALER_BAR
 
 
 def test_the_autoencoder_and_the_preview_are_like_the_pictures(studio: Studio) -> None:

@@ -1,4 +1,4 @@
-"""Trains the textual inversion: four vectors that stand for a night sky.
+"""Trains the textual inversion: four vectors that stand for the moon in a night sky.
 
 "An Image is Worth One Word: Personalizing Text-to-Image Generation using Textual Inversion" (Gal et al.
 2022), equation 2: everything but the vectors stays as it is.
@@ -19,6 +19,7 @@ from words import Words
 
 PLAN = Plan(steps=800, rate=2e-2, warmup=20, average=0.98)
 BATCH = 16
+HIDDEN = 0.4  # part of the pictures that noise replaces: what is left to tell then is what the vectors say
 VECTORS = 4
 INITIAL = "shape"  # the word whose vector they begin as
 
@@ -45,7 +46,7 @@ def train_night(
         random = chances.random
         chosen = [_night(chances) for _ in range(BATCH)]
         latents = scenes.encode(chosen, random)
-        seen = noise_of.disturb(chances, latents)
+        seen = noise_of.disturb(chances, latents, HIDDEN)
         with half_precision(device):
             vectors = torch.cat((frame[:, :1], learned.vectors[None], frame[:, 1 + VECTORS :]), 1)
             context = read_text(network.text, vectors).expand(BATCH, -1, -1)
@@ -57,6 +58,6 @@ def train_night(
 
 
 def _night(chances: Draw) -> Scene:
-    """A yellow star high in a striped purple sky."""
+    """A yellow moon high in a striped purple sky."""
     x, y = chances.random.uniform(0.3, 0.7), chances.random.uniform(0.25, 0.4)
-    return Scene((Shape("star", "yellow", "small", x, y, ALONE["small"]),), "purple", "striped")
+    return Scene((Shape("circle", "yellow", "medium", x, y, ALONE["medium"]),), "purple", "striped")

@@ -190,17 +190,19 @@ def embedding(studio: Studio, store: Store, quick: bool) -> str:
 
         found = store.numbers(prompt or "no prompt", of)
         rows.append((f"`{prompt}`" if prompt else "no prompt", *(percent(part) for part in found.values())))
-    head = ("prompt", "a yellow star", "a purple background", "both")
+    head = ("prompt", "a yellow circle", "a purple background", "both")
     return f"{count} pictures a row.\n\n{table(head, rows)}"
 
 
 def nights(studio: Studio, prompt: str, count: int) -> dict[str, float]:
-    """How often a prompt draws one yellow star, a purple background, and both."""
+    """How often a prompt draws one yellow circle, a purple background, and both."""
     found = [measure(picture) for picture in studio.draw([prompt] * count)]
-    stars = [[(one.colour, one.kind) for one in picture.regions] == [("yellow", "star")] for picture in found]
+    moons = [
+        [(one.colour, one.kind) for one in picture.regions] == [("yellow", "circle")] for picture in found
+    ]
     purple = [picture.background == "purple" for picture in found]
-    both = [star and night for star, night in zip(stars, purple, strict=True)]
-    return {"star": mean(stars), "background": mean(purple), "both": mean(both)}
+    both = [moon and night for moon, night in zip(moons, purple, strict=True)]
+    return {"moon": mean(moons), "background": mean(purple), "both": mean(both)}
 
 
 def _anywhere(count: int) -> list[Scene]:
