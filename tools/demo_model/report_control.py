@@ -201,7 +201,7 @@ def nights(studio: Studio, prompt: str, count: int) -> dict[str, float]:
         [(one.colour, one.kind) for one in picture.regions] == [("yellow", "circle")] for picture in found
     ]
     purple = [picture.background == "purple" for picture in found]
-    both = [moon and night for moon, night in zip(moons, purple, strict=True)]
+    both = [shape and sky for shape, sky in zip(moons, purple, strict=True)]
     return {"moon": mean(moons), "background": mean(purple), "both": mean(both)}
 
 
