@@ -33,7 +33,7 @@ def test_defaults(cwd: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert settings.home.root == home
     assert (settings.input_dir, settings.output_dir) == (home / "input", home / "output")
     assert settings.temp_dir == home / "temp"
-    assert (settings.device, settings.precision, settings.jobs) == ("auto", "auto", 4)
+    assert (settings.device, settings.precision, settings.jobs) == ("auto", "auto", 8)
     assert not home.exists()
 
 
@@ -58,7 +58,7 @@ def test_the_home_is_found_by_flag_then_environment_then_upward(cwd: Path, tmp_p
         ("device", "cpu", "cuda", '"cpu"', "auto"),
         ("precision", "fp32", "fp16", '"bf16"', "auto"),
         ("preview_method", "taesd", "auto", '"latent2rgb"', "none"),
-        ("jobs", 1, "2", "3", 4),
+        ("jobs", 1, "2", "3", 8),
         ("backend", "httpx", "aria2", '"httpx"', "auto"),
         ("connections", 1, "2", "3", 16),
     ],

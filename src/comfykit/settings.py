@@ -8,7 +8,7 @@
 | device         | `--device`         | `COMFYKIT_DEVICE`         | `device`         | `auto`           |
 | precision      | `--precision`      | `COMFYKIT_PRECISION`      | `precision`      | `auto`           |
 | preview_method | `--preview-method` | `COMFYKIT_PREVIEW_METHOD` | `preview_method` | `none`           |
-| jobs           | `--jobs`           | `COMFYKIT_JOBS`           | `jobs`           | 4                |
+| jobs           | `--jobs`           | `COMFYKIT_JOBS`           | `jobs`           | 8                |
 | backend        | `--backend`        | `COMFYKIT_BACKEND`        | `backend`        | `auto`           |
 | connections    | `--connections`    | `COMFYKIT_CONNECTIONS`    | `connections`    | 16               |
 | max_speed      | `--max-speed`      | `COMFYKIT_MAX_SPEED`      | `max_speed`      | no limit         |
@@ -75,7 +75,7 @@ class Settings:
     device: str = "auto"
     precision: str = "auto"
     preview_method: str = "none"
-    jobs: int = 4
+    jobs: int = 8
     backend: str = "auto"
     connections: int = 16
     max_speed: float | None = None
@@ -123,7 +123,7 @@ def resolve(
         device=_one_of("device", DEVICES, *pick("device", "auto")),
         precision=_one_of("precision", PRECISIONS, *pick("precision", "auto")),
         preview_method=_one_of("preview_method", PREVIEW_METHODS, *pick("preview_method", "none")),
-        jobs=_positive("jobs", *pick("jobs", 4)),
+        jobs=_positive("jobs", *pick("jobs", 8)),
         backend=_one_of("backend", BACKENDS, *pick("backend", "auto")),
         connections=_positive("connections", *pick("connections", 16)),
         max_speed=_rate("max_speed", *pick("max_speed", None)),

@@ -41,7 +41,7 @@ JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Write one JSON object per line to standard output.")
 ]
 JobsOption: TypeAlias = Annotated[
-    int | None, typer.Option("--jobs", help="Files fetched at once.", show_default="4")
+    int | None, typer.Option("--jobs", help="Files fetched at once.", show_default="8")
 ]
 ConnectionsOption: TypeAlias = Annotated[
     int | None, typer.Option("--connections", help="Most connections for one file.", show_default="16")
