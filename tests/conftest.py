@@ -7,11 +7,18 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from places import place_of_shared
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process per core: more threads would only get in the way
     os.environ["OMP_NUM_THREADS"] = "1"
+
+# The same examples every time, so that a change is judged by what it changes; HYPOTHESIS_PROFILE=search looks
+# for new ones.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("search", max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 # A shell has what it runs in the background ignore these, and so would every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
