@@ -46,6 +46,7 @@ IMPORT_SECONDS = 0.4
 DRIVER_SECONDS = 4.0
 DISK_SECONDS = 2.5
 DEEP_SECONDS = 90.0
+PACKS_SECONDS = 600.0  # with all of them imported, one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,8 @@ def gather(
     importing = DEEP_SECONDS if deep else max(IMPORT_SECONDS, ANSWER_SECONDS - spent)
     driving = DEEP_SECONDS if deep else DRIVER_SECONDS
     reading = DEEP_SECONDS if deep else DISK_SECONDS
-    asking = network.SECONDS + 0.5 if networked else reading
+    packing = PACKS_SECONDS if deep else DISK_SECONDS
+    asking = network.SECONDS + 1.0 if networked else reading
     looks: dict[str, tuple[float, Callable[[], Any]]] = {
         "torch": (importing, lambda: libraries.look_at_torch(importing)),
         "numpy": (importing, lambda: libraries.look_at_numpy(importing)),
@@ -184,7 +186,7 @@ def gather(
         "models": (reading, lambda: models.look(settings.home, reading / 2, known)),
         "installation": (reading, lambda: installation.look(seconds=reading / 2)),
         "container": (reading, system.look_at_container),
-        "packs": (reading, lambda: packs(reading)),
+        "packs": (packing, lambda: packs(packing)),
         "network": (
             asking,
             (lambda: network.look(network.endpoints())) if networked else network.look_around,

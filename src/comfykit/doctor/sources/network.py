@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from comfykit.doctor.sources.limited import look_at
 
-SECONDS = 3.0
+SECONDS = 2.5
 PLACES: Mapping[str, str] = {
     "huggingface.co": "https://huggingface.co/robots.txt",
     "civitai.com": "https://civitai.com/robots.txt",
@@ -70,13 +70,13 @@ def look_around() -> Network:
 
 def look(places: Mapping[str, str] = PLACES, seconds: float = SECONDS) -> Network:
     """Ask every place at once for its first bytes."""
+    around = look_around()
     asked = {host: functools.partial(_ask, url, seconds) for host, url in places.items()}
     looked = look_at(asked, dict.fromkeys(asked, seconds))
     answers: dict[str, str | float | None] = dict(looked.values)
     hosts = {host: answer if isinstance(answer, str) else None for host, answer in answers.items()}
     hosts |= dict.fromkeys(looked.late, f"gave no answer in {seconds:g} s")
     ahead = [answer for answer in answers.values() if isinstance(answer, float)]
-    around = look_around()
     return replace(
         around, hosts=dict(sorted(hosts.items())), clock=min(ahead, key=abs) if ahead else around.clock
     )
