@@ -44,7 +44,7 @@ def builtin_names() -> frozenset[str]:
 def _named(workflow: Workflow) -> Iterator[str]:
     """Classes of a workflow in both of its forms, without those that a subgraph of it defines."""
     document = workflow.extra_pnginfo.get("workflow")
-    if workflow.prompt or not isinstance(document, Mapping):
+    if not isinstance(document, Mapping) or not isinstance(document.get("nodes"), list):
         for node in workflow.prompt.values():
             name = node.get("class_type")
             if isinstance(name, str):
