@@ -60,6 +60,17 @@ def test_lists_that_are_not_there_are_no_steps(tmp_path: Path) -> None:
     assert not (tmp_path / ".comfykit").exists()
 
 
+def test_one_pack_that_cannot_be_had_keeps_no_other_of_its_list(tmp_path: Path) -> None:
+    (tmp_path / "nodes.txt").write_text("# packs\nsomebody/one  # the first\n\n./two\n")
+    told, calls = called(tmp_path, install_nodes=1)
+    assert told == repr((4, [("doctor", 0), ("nodes", 1), ("nodes", 1), ("nodes", 1)]))
+    assert calls[1:] == [
+        f"install-nodes --yes -- {tmp_path}/nodes.txt",
+        "install-nodes --yes -- somebody/one",
+        f"install-nodes --yes -- {tmp_path}/two",
+    ]
+
+
 def test_ctrl_c_in_a_step_ends_it_all(tmp_path: Path) -> None:
     (tmp_path / "download.txt").touch()
     told, calls = called(tmp_path, doctor=130)

@@ -78,4 +78,4 @@ def test_amd_and_pip(make: MakeFacts) -> None:
     plain = {"amd": {"gpus": ["gfx1100"]}, "python": {"version": "3.12.1", "installer": "pip"}}
     (command,) = install_torch(make(**plain, ours=False))
     assert command[:4] == ("python", "-m", "pip", "install")
-    assert "https://download.pytorch.org/whl/rocm6.4" in command
+    assert "https://download.pytorch.org/whl/rocm7.2" in command

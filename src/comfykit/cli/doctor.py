@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import textwrap
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +32,8 @@ LABEL_WIDTH = len("transformers") + 2
 
 def command(
     workflow: Annotated[
-        str | None, typer.Argument(metavar="[WORKFLOW]", help="Judge the memory that a workflow needs, too.")
+        str | None,
+        typer.Argument(metavar="[WORKFLOW]", help="Judge what a workflow needs, too: memory, models, nodes."),
     ] = None,
     home: HomeOption = None,
     facts: Annotated[
@@ -46,7 +48,9 @@ def command(
     network: Annotated[
         bool, typer.Option("--network", help="Ask the hubs and package indexes, too.")
     ] = False,
-    deep: Annotated[bool, typer.Option("--deep", help="Wait for torch and for slow disks.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Wait for torch and slow disks, import every pack.")
+    ] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Run the commands that mend what was found.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --fix: do not ask.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 2 where there are warnings.")] = False,
@@ -63,7 +67,7 @@ def command(
         raise UsageError("--fix mends this machine, not that of --facts", hint="leave one of them out")
     output = Output(as_json=as_json)
     settings = resolve({"home": home})
-    diagnosis = examine(settings, facts=facts, workflow=workflow, networked=network, deep=deep)
+    diagnosis = examine(settings, facts=facts, workflow=workflow, networked=network, deep=deep, spent=_age())
     if export is not None:
         _export(diagnosis, export)
         if export == "-":
@@ -130,6 +134,16 @@ def _show(finding: Finding, output: Output) -> None:
     )
 
 
+def _age() -> float:
+    """Seconds since this process began: what a person has waited until now."""
+    import psutil
+
+    try:
+        return max(0.0, time.time() - psutil.Process().create_time())
+    except psutil.Error:
+        return 0.0
+
+
 def _export(diagnosis: Diagnosis, target: str) -> None:
     from comfykit.doctor.export import export
 
@@ -162,7 +176,8 @@ def _fix(
         if not confirm("Run these commands?"):
             return None
     result = repair(commands, settings, lambda words: output.say(f"running {shlex.join(words)}"))
-    output.say(f"what was installed before is listed in {result.snapshot}")
+    back = shlex.join(["uv", "pip", "install", "--python", sys.executable, "-r", str(result.snapshot)])
+    output.say(f"what was installed before is written down; to go back: {back}")
     for words, problem in result.failed:
         output.error(f"{shlex.join(words)}: {problem}", None, {"code": "repair"})
     output.record(

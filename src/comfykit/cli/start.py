@@ -148,9 +148,9 @@ def _words_for(step: str, subject: str, code: int) -> tuple[str, str]:
         return "the checks found failures; starting all the same", "the lines above say what to do"
     if code == UNUSABLE:
         return f"{subject} cannot be used; starting without it", "mend what the lines above name"
-    missing = "some of" if code == PARTIAL else "not all of"
+    missing = "some of " if code == PARTIAL else ""
     again = "; a list of models is read again when it changes" if step == "models" else ""
     return (
-        f"{missing} the {step} of {subject} could not be had (exit code {code}); starting without them",
+        f"{missing}the {step} of {subject} could not be had (exit code {code}); starting without them",
         f"the lines above say which and why{again}",
     )

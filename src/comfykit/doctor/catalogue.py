@@ -50,7 +50,9 @@ def catalogue() -> Mapping[str, Entry]:
             why=row["why"],
             fix=row["fix"],
             seen=row["seen"],
-            patterns=tuple(re.compile(pattern, re.IGNORECASE) for pattern in row.get("patterns", ())),
+            patterns=tuple(
+                re.compile(pattern, re.IGNORECASE | re.MULTILINE) for pattern in row.get("patterns", ())
+            ),
             sources=tuple(row.get("sources", ())),
         )
         for code, row in tomllib.loads(text).items()

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from comfykit.doctor.facts import Facts, complete
+from comfykit.doctor.facts import Facts, Needs, complete
 from comfykit.doctor.schema import from_plain, to_plain
 from comfykit.doctor.sources.models import Models
 from comfykit.doctor.sources.storage import Storage
@@ -65,8 +65,16 @@ def _anonymous(facts: Facts) -> Facts:
         storage=storage,
         installation=replace(facts.installation, folder=None),
         models=_numbered(facts.models, facts.storage),
-        needs=replace(facts.needs, name="the workflow") if facts.needs else None,
+        needs=_unnamed(facts.needs),
     )
+
+
+def _unnamed(needs: Needs | None) -> Needs | None:
+    """Without the names of a workflow and of its models."""
+    if needs is None:
+        return None
+    models = tuple(f"{at}{Path(name).suffix}" for at, name in enumerate(needs.models, 1))
+    return replace(needs, name="the workflow", models=models)
 
 
 def _numbered(models: Models | None, storage: Storage | None) -> Models | None:

@@ -31,36 +31,45 @@ from comfykit.doctor.sources.limited import look_at
 from comfykit.doctor.sources.memory import Memory
 from comfykit.doctor.sources.models import Known, Models
 from comfykit.doctor.sources.network import Network
+from comfykit.doctor.sources.process import FAREWELL_SECONDS
 from comfykit.doctor.sources.runtime import Python
 from comfykit.doctor.sources.storage import Storage
 from comfykit.doctor.sources.system import Container, System
 from comfykit.doctor.versions import build_tag
 from comfykit.settings import Settings
 
-# How long each look is waited for. torch imports in a second or two, and its metadata says most of what
-# matters: it is not waited for longer than a person waits. Only what hangs takes as long as the others may.
-IMPORT_SECONDS = 1.2
+# How long each look is waited for. Where nothing hangs, the whole answer takes less than two seconds: torch
+# imports in one or two, and since its metadata says most of what matters it is not waited for longer. Only
+# a driver that has to wake, or a thing that hangs, takes more than that.
+ANSWER_SECONDS = 1.5
+IMPORT_SECONDS = 0.4
 DRIVER_SECONDS = 4.0
-DISK_SECONDS = 8.0
+DISK_SECONDS = 2.5
 DEEP_SECONDS = 90.0
+PACKS_SECONDS = 600.0  # with all of them imported, one after the other
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a workflow needs: bytes of models at once, in main memory and on the GPU, and what is missing."""
+    """What a workflow needs: bytes of models at once, in main memory and on the GPU, and what is missing.
+
+    `classes` maps node classes that nobody here has to the pack that has them, "" where none is known.
+    """
 
     name: str = "the workflow"
     main: int = 0
     gpu: int = 0
     models: tuple[str, ...] = ()
+    classes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A custom-node pack that does not import, and why."""
+    """A custom-node pack that does not import, why, and what to do where that is known."""
 
     name: str
     error: str
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,41 +161,48 @@ def gather(
     networked: bool = False,
     deep: bool = False,
     known: Known = lambda path: None,
+    packs: Callable[[float], tuple[Pack, ...]] = lambda seconds: (),
+    spent: float = 0.0,
 ) -> Facts:
     """Look at this machine, everything side by side, and wait for nothing that hangs.
 
     torch and numpy are imported by other processes. Where that takes longer, what their metadata says is all
-    that is known of them; with `deep` they are waited for. With `networked` the hubs are asked too.
+    that is known of them; with `deep` they are waited for. With `networked` the hubs are asked too. `packs`
+    says in some seconds which packs do not import; `spent` are seconds that whoever asks has waited.
     """
-    packages = runtime.look_at_packages()
-    importing = DEEP_SECONDS if deep else IMPORT_SECONDS
+    importing = DEEP_SECONDS if deep else max(IMPORT_SECONDS, ANSWER_SECONDS - spent)
     driving = DEEP_SECONDS if deep else DRIVER_SECONDS
     reading = DEEP_SECONDS if deep else DISK_SECONDS
+    packing = PACKS_SECONDS if deep else DISK_SECONDS
+    asking = network.SECONDS + 1.0 if networked else reading
     looks: dict[str, tuple[float, Callable[[], Any]]] = {
         "torch": (importing, lambda: libraries.look_at_torch(importing)),
         "numpy": (importing, lambda: libraries.look_at_numpy(importing)),
         "driver": (driving, lambda: driver.look(driving / 2)),
         "amd": (driving, lambda: amd.look(driving)),
+        "packages": (reading, runtime.look_at_packages),
         "memory": (reading, memory.look),
         "storage": (reading, lambda: storage.look(settings.home)),
         "models": (reading, lambda: models.look(settings.home, reading / 2, known)),
         "installation": (reading, lambda: installation.look(seconds=reading / 2)),
         "container": (reading, system.look_at_container),
+        "packs": (packing, lambda: packs(packing)),
+        "network": (
+            asking,
+            (lambda: network.look(network.endpoints())) if networked else network.look_around,
+        ),
     }
-    if networked:
-        looks["network"] = (network.SECONDS + 0.5, lambda: network.look(network.endpoints()))
     looked = look_at(
         {name: look for name, (_, look) in looks.items()},
         # What is killed at its limit takes a moment to say so.
-        {name: seconds + 0.3 for name, (seconds, _) in looks.items()},
+        {name: seconds + FAREWELL_SECONDS for name, (seconds, _) in looks.items()},
     )
     late = tuple(name for name in looked.late if name not in ("torch", "numpy"))
     return complete(
         Facts(
             python=runtime.look_at_python(),
             system=system.look_at_system(),
-            packages=packages,
-            builds=runtime.look_at_builds(packages),
+            builds=runtime.look_at_builds(looked.values.get("packages", {})),
             variables=system.look_at_variables(),
             device=settings.device,
             late=late,

@@ -15,6 +15,9 @@ from comfykit.doctor.versions import at_least, release, within
 # Partners that are brought along where they are installed: their builds must be of the same release.
 PARTNERS = ("torchvision", "torchaudio")
 
+# The releases that have wheels for Intel Macs.
+INTEL_MACS = "1.7-2.2"
+
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
@@ -61,6 +64,8 @@ def advice(facts: Facts) -> str | None:
         )
     if wheel.is_enough:
         return None
+    if is_intel_mac(facts):
+        return f"wheels for Intel Macs end at torch {wheel.row.version}; comfykit needs {TORCH}"
     driver = facts.driver.version if facts.driver else None
     is_old = driver is not None and not at_least(driver, tables().minor["12"]["linux"])
     update = "update the NVIDIA driver to 580 or later if you can; " if is_old else ""
@@ -79,7 +84,9 @@ def _fitting(facts: Facts) -> Iterator[Wheel]:
 
 
 def _runs(row: TorchRelease, facts: Facts) -> bool:
-    """Whether a release has wheels for this Python and this C library."""
+    """Whether a release has wheels for this Python, this C library and this kind of machine."""
+    if is_intel_mac(facts) and not within(row.version, INTEL_MACS):
+        return False
     if facts.python and not within(facts.python.version, row.python):
         return False
     glibc = facts.system.glibc
@@ -133,6 +140,11 @@ def newest_cuda(facts: Facts) -> str | None:
     return driver.cuda or (
         tables().cuda_of_driver(driver.version, driver_system(facts)) if driver.version else None
     )
+
+
+def is_intel_mac(facts: Facts) -> bool:
+    """Whether this is a Mac that wheels of torch are no longer built for."""
+    return facts.system.os == "macos" and facts.system.machine == "x86_64"
 
 
 def driver_system(facts: Facts) -> str:

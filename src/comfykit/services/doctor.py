@@ -8,7 +8,7 @@ from pathlib import Path
 from comfykit.doctor.checks import CHECKS
 from comfykit.doctor.explain import explain, explained
 from comfykit.doctor.export import read
-from comfykit.doctor.facts import Facts, gather
+from comfykit.doctor.facts import Facts, Pack, gather
 from comfykit.doctor.interface import Finding, Status
 from comfykit.fetch.index import open_index
 from comfykit.settings import Settings
@@ -38,21 +38,31 @@ def examine(
     workflow: str | None = None,
     networked: bool = False,
     deep: bool = False,
+    spent: float = 0.0,
 ) -> Diagnosis:
     """Gather the facts, or read them from a file, and run every check.
 
+    `spent` are seconds that somebody has waited already, which the looks take less.
     Raises `UsageError` for facts that cannot be read and `WorkflowError` for such a workflow.
     """
     found = (
-        read(facts)
-        if facts is not None
-        else gather(settings, networked=networked, deep=deep, known=open_index(settings.home).known)
+        read(facts) if facts is not None else _gather(settings, networked=networked, deep=deep, spent=spent)
     )
     if workflow is not None:
         from comfykit.services.workflow_needs import needs_of
 
         found = replace(found, needs=needs_of(workflow, settings))
     return judge(found)
+
+
+def _gather(settings: Settings, *, networked: bool, deep: bool, spent: float) -> Facts:
+    def packs(seconds: float) -> tuple[Pack, ...]:
+        from comfykit.services.failing_packs import failing_packs
+
+        return failing_packs(settings.home, anew=deep, seconds=seconds)
+
+    known = open_index(settings.home).known
+    return gather(settings, networked=networked, deep=deep, known=known, packs=packs, spent=spent)
 
 
 def judge(facts: Facts) -> Diagnosis:

@@ -7,13 +7,13 @@ import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from comfykit.doctor.interface import Command, Finding
 from comfykit.doctor.sources.process import run
 from comfykit.doctor.sources.runtime import uv_program
 from comfykit.fetch.state_file import state_path
+from comfykit.packs.environment import Environment, freeze
 from comfykit.settings import Settings
 
 SECONDS = 3600.0  # a build of torch is 3 GB
@@ -39,7 +39,10 @@ def repair(
     settings: Settings,
     on_command: Callable[[Command], object] = lambda words: None,
 ) -> Repaired:
-    """Write down what is installed, then run every command; one that fails does not keep the others."""
+    """Write down what is installed, then run every command; one that fails does not keep the others.
+
+    Raises `PackError` where it cannot be found out what is installed; then nothing is run.
+    """
     snapshot = _snapshot(settings)
     failed = []
     for words in commands:
@@ -57,17 +60,19 @@ def _rank(words: Command) -> int:
 
 
 def _snapshot(settings: Settings) -> Path:
-    """A file that `uv pip install -r` brings the installed versions back from."""
-    lines = set()
-    for distribution in metadata.distributions():
-        try:
-            lines.add(f"{distribution.metadata['Name']}=={distribution.version}")
-        except (KeyError, TypeError, OSError):  # half removed: it has no version to go back to
-            continue
+    """A file that `uv pip install -r` brings back what is installed from."""
+    lines = [_line(name, frozen) for name, frozen in freeze(Environment()).items()]
     path = state_path(settings.home, f"packages-{time.strftime('%Y%m%d-%H%M%S')}.txt")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(sorted(lines)) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def _line(name: str, frozen: str) -> str:
+    """A line of a requirements file: a version, an address, or a folder that is edited."""
+    if frozen.startswith("-e "):
+        return frozen
+    return f"{name} @ {frozen}" if "/" in frozen else f"{name}=={frozen}"
 
 
 def _run(words: Command) -> str | None:

@@ -94,6 +94,7 @@ class _Steps:
         self._lock = HomeLock(plan.home, reporter)
         self._seen: dict[Path, object] = {}
         self._update: tuple[Path, Child] | None = None
+        self._code = 0  # of the last step
         self.environment = {**os.environ, "COMFYKIT_HOME": str(plan.home)}
 
     def bring_up(self) -> signal.Signals | None:
@@ -125,7 +126,19 @@ class _Steps:
             if not self._plan.installs_nodes:
                 self._reporter(Warned(f"{path} was not read: this comfykit installs no nodes"))
                 continue
-            stopped = self._step("nodes", str(path), _nodes(path))
+            stopped = self._bring_nodes(path)
+            if stopped is not None:
+                return stopped
+        return None
+
+    def _bring_nodes(self, path: Path) -> signal.Signals | None:
+        """The packs of a list together; where that fails, each by itself, since one may be the cause."""
+        stopped = self._step("nodes", str(path), _nodes(str(path)))
+        packs = _lines_of(path)
+        if stopped is not None or self._code == 0 or len(packs) < 2:
+            return stopped
+        for pack in packs:
+            stopped = self._step("nodes", pack, _nodes(pack))
             if stopped is not None:
                 return stopped
         return None
@@ -170,6 +183,7 @@ class _Steps:
             if number in ENDING:
                 self._supervisor.pass_on(child, signal.SIGKILL if stopped else signal.SIGINT)
                 stopped = stopped or number
+        self._code = child.code
         self._reporter(StepEnded(name, subject, child.code))
         return stopped or (signal.SIGINT if child.code == INTERRUPTED else None)
 
@@ -190,9 +204,19 @@ def _models(path: Path) -> list[str]:
     return ["install-models", "--yes", "--", str(path)]
 
 
-def _nodes(path: Path) -> list[str]:
-    """How `comfykit install-nodes` is asked for the packs of a list."""
-    return ["install-nodes", "--yes", "--", str(path)]
+def _nodes(packs: str) -> list[str]:
+    """How `comfykit install-nodes` is asked for a pack, or for those of a list."""
+    return ["install-nodes", "--yes", "--", packs]
+
+
+def _lines_of(path: Path) -> list[str]:
+    """The packs that a list names; folders are those beside the list."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    packs = [f" {line}".partition(" #")[0].strip() for line in lines]
+    return [str(path.parent / pack) if pack.startswith(".") else pack for pack in packs if pack]
 
 
 def _look_of(path: Path) -> object:

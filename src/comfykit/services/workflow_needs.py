@@ -9,6 +9,7 @@ from typing import Any
 from comfykit.doctor.facts import Needs
 from comfykit.errors import ModelFileError
 from comfykit.home import MODEL_KINDS, WEIGHT_SUFFIXES
+from comfykit.services.workflow_classes import missing_classes
 from comfykit.settings import Settings
 from comfykit.weights.header import DTYPE_BITS, read_header
 from comfykit.workflow.read import Workflow, read_workflow
@@ -37,6 +38,7 @@ def needs_of(source: str, settings: Settings) -> Needs:
         main=max((path.stat().st_size for path in files), default=0) + HEADROOM if files else 0,
         gpu=max(parts) + HEADROOM if parts else 0,
         models=tuple(missing),
+        classes=missing_classes(workflow, settings.home),
     )
 
 

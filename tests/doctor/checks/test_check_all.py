@@ -52,6 +52,7 @@ def test_what_nobody_looked_at_is_not_judged() -> None:
         ({"system": {"libc": "musl"}}, "CK104"),
         ({"torch": {"version": None}}, "CK201"),
         ({"torch": {"version": "2.11.0", "error": "OSError: libcudart.so.12"}}, "CK202"),
+        ({"system": {"os": "macos", "machine": "x86_64"}}, "CK105"),
         ({"packages": {"torch": "2.9.1+cu126"}}, "CK203"),
         ({"python": {"version": "3.15.0"}, "packages": {"torch": "2.12.0+cu126"}}, "CK204"),
         ({"packages": {"torch": "2.12.0+cpu", "torchvision": "0.26.0+cpu"}}, "CK205"),
@@ -59,6 +60,13 @@ def test_what_nobody_looked_at_is_not_judged() -> None:
         ({"packages": {"torch": "2.11.0+cu130", "torchvision": "0.26.0+cpu"}}, "CK207"),
         ({"packages": {"torch": "2.12.0+cu130", "xformers": "0.0.30"}}, "CK208"),
         ({"packages": {"torch": "2.12.0+cu130", "triton": "3.1.0"}}, "CK209"),
+        (
+            {
+                "system": {"os": "windows"},
+                "packages": {"torch": "2.10.0+cu130", "triton-windows": "3.2.0.post11"},
+            },
+            "CK209",
+        ),
         ({"packages": {"torch": "2.12.0+cu130", "flash-attn": "2.8.3+cu12torch2.8cxx11abiTRUE"}}, "CK210"),
         ({"system": {"glibc": "2.17"}, "packages": {"torch": "2.12.0+cu126"}}, "CK211"),
         ({"packages": {"torch": "2.12.0+cu130", "onnxruntime-gpu": "1.18.0"}}, "CK212"),
@@ -80,7 +88,16 @@ def test_what_nobody_looked_at_is_not_judged() -> None:
         ({"driver": {"error": "Driver/library version mismatch"}}, "CK320"),
         ({"driver": {"present": False}}, "CK321"),
         ({"amd": {"gpus": ["gfx1031"]}, "packages": {"torch": "2.12.0+rocm6.4"}}, "CK340"),
+        ({"amd": {"gpus": ["gfx1151"]}, "packages": {"torch": "2.10.0+rocm6.4"}}, "CK340"),
         ({"amd": {"gpus": ["gfx1100"]}, "packages": {"torch": "2.12.0+cpu"}}, "CK341"),
+        (
+            {
+                "system": {"os": "macos", "machine": "aarch64"},
+                "driver": {"present": False},
+                "torch": {"version": "2.12.0", "devices": 0, "mps": False},
+            },
+            "CK321",
+        ),
         ({"amd": {"error": "no such device"}}, "CK320"),
         ({"packages": {"numpy": None}}, "CK401"),
         ({"numpy": {"version": "2.1.0", "error": "ImportError: no"}}, "CK402"),
@@ -103,6 +120,8 @@ def test_what_nobody_looked_at_is_not_judged() -> None:
         ),
         ({"memory": {"total": 4 * GIB, "available": 3 * GIB}}, "CK601"),
         ({"memory": {"total": 32 * GIB, "available": 1 * GIB}}, "CK602"),
+        ({"container": {"kind": "docker", "gpu": True, "shm": 64 << 20}}, "CK608"),
+        ({"memory": {"total": 12 * GIB, "available": 9 * GIB, "swap": 0}}, "CK609"),
         ({"storage": {"error": "no access", "free": 100 * GIB}}, "CK603"),
         ({"storage": {"free": 3 * GIB}}, "CK604"),
         ({"storage": {"free": 99 * GIB, "disks": [{"role": "models", "inodes": 0}]}}, "CK605"),
@@ -111,12 +130,15 @@ def test_what_nobody_looked_at_is_not_judged() -> None:
         ({"network": {"hosts": {"pypi.org": None}, "clock": -4000.0}}, "CK611"),
         ({"network": {"hosts": {"huggingface.co": "gave no answer in 3 s"}}}, "CK612"),
         ({"network": {"hosts": {"pypi.org": "its certificate is not trusted (self-signed)"}}}, "CK613"),
+        ({"network": {"clock": -900_000.0}}, "CK611"),
+        ({"network": {"socks": True}, "packages": {"socksio": None}}, "CK615"),
         ({"models": {"leftovers": [{"path": "models/x.part", "size": 5}]}}, "CK705"),
         ({"models": {"pickles": ["models/x.pth"]}}, "CK709"),
         ({"models": {"duplicates": [["a.safetensors", "b.safetensors"]]}}, "CK708"),
         ({"packs": [{"name": "Pack", "error": "No module named 'skimage'"}]}, "CK811"),
         ({"needs": {"main": 40 * GIB}, "memory": {"total": 32 * GIB, "available": 30 * GIB}}, "CK802"),
         ({"needs": {"models": ["sd.safetensors"]}}, "CK803"),
+        ({"needs": {"classes": {"Nobody's": ""}}}, "CK804"),
         ({"needs": {"gpu": 30 * GIB}, "driver": {"gpus": [{"name": "x", "free": 20 * GIB}]}}, "CK801"),
     ],
 )
@@ -213,3 +235,44 @@ def test_every_kind_of_finding_has_its_check_and_says_all_there_is_to_say() -> N
         assert entry.title
         assert entry.why.endswith(".")
         assert not entry.fix.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"amd": {"gpus": ["gfx1151"]}, "packages": {"torch": "2.10.0+rocm7.1"}},
+        {"driver": {"present": False}, "torch": {"version": "2.12.0+xpu", "devices": 0, "xpu": 1}},
+        {"container": {"kind": "docker", "gpu": True, "shm": 1 << 30}},
+        {"memory": {"total": 12 * GIB, "available": 9 * GIB, "swap": 4 * GIB}},
+        {"memory": {"total": 12 * GIB, "available": 9 * GIB, "swap": 0, "limited": True}},
+        {"network": {"socks": True}, "packages": {"socksio": "1.0.0"}},
+        {"network": {"taken": [8188]}},
+    ],
+)
+def test_nothing_wrong(make: MakeFacts, plain: Mapping[str, Any]) -> None:
+    assert codes(make(**{"python": PYTHON, "ours": False, **plain})) == set()
+
+
+def test_an_intel_mac_gets_the_numpy_of_its_last_torch_and_no_other_torch(make: MakeFacts) -> None:
+    mac = {"os": "macos", "machine": "x86_64"}
+    found = findings(
+        make(system=mac, python=PYTHON, packages={"torch": "2.2.2", "numpy": "2.0.1"}, ours=False)
+    )
+    commands = {finding.code: finding.commands for finding in found if finding.code}
+    assert commands["CK203"] == ()
+    assert [words[-1] for words in commands["CK404"]] == ["numpy>=1.26,<2"]
+
+
+def test_the_packs_that_have_missing_classes_are_named_and_not_installed_by_themselves(
+    make: MakeFacts,
+) -> None:
+    needs = {"classes": {"FaceDetailer": "ltdrdata/ComfyUI-Impact-Pack", "Mine": ""}}
+    (missing,) = [finding for finding in findings(make(needs=needs)) if finding.code == "CK804"]
+    assert missing.commands == (("comfykit", "install-nodes", "ltdrdata/ComfyUI-Impact-Pack"),)
+    assert not missing.repairable
+    assert "Mine" in str(missing.hint)
+
+
+def test_records_that_time_did_not_allow_are_told(make: MakeFacts) -> None:
+    said = [finding.message for finding in findings(make(installation={"unread": 7}))]
+    assert any("7" in line and "--deep" in line for line in said)

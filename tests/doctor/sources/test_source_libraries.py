@@ -58,6 +58,8 @@ def test_a_torch_that_works(fake: Path) -> None:
         devices=2,
         architectures=("sm_80", "compute_90"),
         complaint="CUDA initialization: The NVIDIA driver on your system is too old",
+        xpu=0,
+        mps=False,
     )
 
 

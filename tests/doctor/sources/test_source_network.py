@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from comfykit.doctor.sources.network import endpoints, look, proxies
+from comfykit.doctor.sources import network
+from comfykit.doctor.sources.network import endpoints, look, look_around, proxies
 
 
 class Old(BaseHTTPRequestHandler):
@@ -70,3 +71,28 @@ def test_a_mirror_is_asked_instead_of_the_hub(monkeypatch: pytest.MonkeyPatch) -
     places = endpoints()
     assert places["mirror.example"] == "https://mirror.example/hf"
     assert "huggingface.co" not in places
+
+
+def test_what_is_known_without_asking_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in network.MIRRORS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "https://hf-mirror.com")
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:secret@127.0.0.1:1080")
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        monkeypatch.setattr(network, "PORTS", (port,))
+        found = look_around()
+    assert found.mirrors == ("HF_ENDPOINT",)
+    assert found.socks
+    assert found.taken == (port,)
+    assert found.clock is None
+    assert found.hosts == {}
+    assert "secret" not in repr(found)
+    assert look_around().taken == ()
+
+
+def test_a_clock_before_this_program_was_made_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network.time, "time", lambda: 1_000_000_000.0)
+    found = look_around()
+    assert found.clock is not None
+    assert found.clock < -86_400

@@ -8,6 +8,7 @@ from comfykit.doctor.catalogue import finding, fine
 from comfykit.doctor.compat import tables
 from comfykit.doctor.facts import Facts
 from comfykit.doctor.interface import Finding
+from comfykit.doctor.versions import at_least
 from comfykit.doctor.wheels import install_torch
 
 
@@ -27,6 +28,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         yield finding("CK341", said, commands=install_torch(facts))
         return
     known = tables().rocm["built"].split()
+    if at_least(build.removeprefix("rocm"), "7"):
+        known += tables().rocm["since_7"].split()
     strangers = [gpu for gpu in amd.gpus if gpu not in known]
     if strangers and len(strangers) == len(amd.gpus) and "HSA_OVERRIDE_GFX_VERSION" not in facts.variables:
         said = f"torch {torch.version} has no code for {', '.join(strangers)}"

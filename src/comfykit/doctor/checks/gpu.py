@@ -30,6 +30,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     elif facts.torch and facts.torch.devices:
         count = facts.torch.devices
         yield fine("gpu", f"{count} that torch can use; nvidia-smi is not there to name it")
+    elif facts.torch and facts.torch.xpu:
+        yield fine("gpu", f"{facts.torch.xpu} of Intel, which torch uses through XPU")
     else:
         yield _none(facts)
 
@@ -79,6 +81,8 @@ def _none(facts: Facts) -> Finding:
         said = f"this {facts.container.kind} container has no GPU"
         return finding("CK322", said, status=forced)
     if facts.system.os == "macos" and facts.system.machine == "aarch64":
+        if facts.torch and facts.torch.mps is False:
+            return finding("CK321", "torch cannot use the Mac's (MPS needs macOS 14 and no virtual machine)")
         return fine("gpu", "that of the Mac, which torch uses through MPS")
     if forced:
         return finding(

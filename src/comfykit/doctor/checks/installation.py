@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from comfykit.doctor.catalogue import finding
+from comfykit.doctor.catalogue import finding, fine
 from comfykit.doctor.commands import INDEX, install, remove
 from comfykit.doctor.facts import Facts
 from comfykit.doctor.interface import Finding
@@ -25,6 +25,9 @@ def check(facts: Facts) -> Iterator[Finding]:
         version = facts.version(name)
         wanted = f"{name}=={version}" if version else name
         yield finding("CK508", f"{name} is recorded twice", commands=[install(facts, wanted, reinstall=True)])
+    if found.unread:
+        said = f"for the files of {found.unread} there was no time: comfykit doctor --deep reads them all"
+        yield fine("packages", said)
     for unmet in found.unmet:
         has = f"{unmet.installed} is installed" if unmet.installed else "it is not installed"
         yield finding("CK503", f"{unmet.package} needs {unmet.requirement}, and {has}")

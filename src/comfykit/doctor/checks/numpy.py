@@ -11,7 +11,7 @@ from comfykit.doctor.facts import Facts
 from comfykit.doctor.interface import Finding
 from comfykit.doctor.requirements import NUMPY, TORCH
 from comfykit.doctor.versions import at_least, release, within
-from comfykit.doctor.wheels import advice, install_torch
+from comfykit.doctor.wheels import advice, choose, install_torch
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -59,6 +59,10 @@ def _torch(facts: Facts, numpy: str) -> Iterator[Finding]:
         said += f": tensors do not become arrays ({torch.arrays})"
     if at_least(torch.version, TORCH):  # every such torch works with numpy 1 and 2: numpy is the culprit
         yield finding("CK404", said, commands=[install(facts, f"numpy>={NUMPY}", reinstall=True)])
+        return
+    wheel = choose(facts)
+    if wheel is None or not wheel.row.numpy2:  # every torch that runs here was built for numpy 1
+        yield finding("CK404", said, commands=[install(facts, f"numpy>={NUMPY},<2")])
     else:
         yield finding("CK404", said, commands=install_torch(facts), hint=advice(facts))
 

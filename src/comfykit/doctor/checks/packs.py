@@ -14,5 +14,5 @@ def check(facts: Facts) -> Iterator[Finding]:
     """Name the packs that do not import, with what explains it."""
     for pack in facts.packs:
         cause = explain(pack.error)
-        hint = f"{cause.title} ({cause.code}): {cause.fix}" if cause else None
+        hint = f"{cause.title} ({cause.code}): {cause.fix}" if cause else pack.hint
         yield finding("CK811", f"{pack.name} does not import: {pack.error}", hint=hint)

@@ -62,11 +62,12 @@ def _partner(facts: Facts, row: TorchRelease, name: str, code: str, wanted: str 
 
 
 def _triton(facts: Facts, row: TorchRelease) -> Iterator[Finding]:
-    version = facts.version("triton")
-    if version is None or row.triton is None or facts.system.os != "linux" or minor(version) == row.triton:
+    name = {"linux": "triton", "windows": "triton-windows"}.get(facts.system.os)
+    version = facts.version(name) if name else None
+    if version is None or row.triton is None or minor(version) == row.triton:
         return
-    said = f"triton {version} does not go with torch {facts.torch.version}, which needs {row.triton}"  # type: ignore[union-attr]
-    yield finding("CK209", said, commands=[install(facts, f"triton=={row.triton}.*")])
+    said = f"{name} {version} does not go with torch {facts.torch.version}, which needs {row.triton}"  # type: ignore[union-attr]
+    yield finding("CK209", said, commands=[install(facts, f"{name}=={row.triton}.*")])
 
 
 def _builds(facts: Facts) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from comfykit.doctor.facts import Facts
 from comfykit.doctor.interface import Finding
 from comfykit.doctor.requirements import PYTHON, TORCH
 from comfykit.doctor.versions import at_least, release, within
+from comfykit.doctor.wheels import is_intel_mac
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -17,6 +18,10 @@ def check(facts: Facts) -> Iterator[Finding]:
     python = facts.python
     if facts.system.os == "linux" and facts.system.libc == "musl":
         yield finding("CK104", "this system has musl instead of glibc: there are no wheels of torch for it")
+    if is_intel_mac(facts):
+        yield finding(
+            "CK105", f"this is a Mac with an Intel processor: its wheels of torch end before {TORCH}"
+        )
     if python is None:
         return
     said = f"{python.version} ({python.executable})" if python.executable else python.version

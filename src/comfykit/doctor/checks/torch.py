@@ -10,8 +10,8 @@ from comfykit.doctor.facts import Facts
 from comfykit.doctor.interface import Finding
 from comfykit.doctor.requirements import TORCH
 from comfykit.doctor.sources.libraries import Torch
-from comfykit.doctor.versions import at_least, within
-from comfykit.doctor.wheels import advice, install_torch
+from comfykit.doctor.versions import at_least, minor, release, within
+from comfykit.doctor.wheels import advice, choose, install_torch
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -29,7 +29,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         problems.append(finding("CK202", said, commands=install, hint=words))
     if not at_least(torch.version, TORCH):
         said = f"{torch.version} ({build(facts)}) is too old: comfykit needs {TORCH}"
-        problems.append(finding("CK203", said, commands=install, hint=words))
+        newer = install if problems or _is_newer(facts, torch.version) else ()
+        problems.append(finding("CK203", said, commands=newer, hint=words))
     yield from problems
     if not problems:
         yield fine("torch", f"{torch.version} ({build(facts)})")
@@ -47,6 +48,12 @@ def _origin(facts: Facts, torch: Torch, version: str) -> Iterator[Finding]:
     if facts.system.os == "linux" and glibc and not at_least(glibc, row.glibc):
         said = f"torch {version} needs glibc {row.glibc}, and this system has {glibc}"
         yield finding("CK211", said, commands=install_torch(facts), hint=advice(facts))
+
+
+def _is_newer(facts: Facts, version: str) -> bool:
+    """Whether a newer release than this one runs here."""
+    wheel = choose(facts)
+    return wheel is not None and release(wheel.row.version) > release(minor(version))
 
 
 def build(facts: Facts) -> str:

@@ -9,7 +9,6 @@ import sysconfig
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from comfykit.doctor.requirements import LIBRARIES
@@ -140,6 +139,22 @@ def _remains(folder: Path, infos: Iterable[Path]) -> Iterator[Remains]:
             yield Remains(name, name)
 
 
+def _head(metadata: Path) -> dict[str, list[str]]:
+    """The fields of a METADATA file. Its description, most of the file, is not read."""
+    found: dict[str, list[str]] = {}
+    try:
+        with metadata.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if not line.strip():
+                    break
+                name, colon, value = line.partition(":")
+                if colon and not line[0].isspace():
+                    found.setdefault(name, []).append(value.strip())
+    except OSError:
+        return {}
+    return found
+
+
 def _unmet(folder: Path) -> Iterator[Unmet]:
     """Requirements that are not met, of the packages that rules are about."""
     from packaging.requirements import InvalidRequirement, Requirement
@@ -148,14 +163,14 @@ def _unmet(folder: Path) -> Iterator[Unmet]:
     versions: dict[str, str] = {}
     requiring: list[tuple[str, list[str]]] = []
     matters = set(names_that_matter())
-    for distribution in metadata.distributions(path=[str(folder)]):
-        try:
-            name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
-            versions.setdefault(name, distribution.version)
-            if name in matters:
-                requiring.append((name, distribution.requires or []))
-        except (KeyError, TypeError, OSError):  # half removed: said elsewhere
+    for info in sorted(folder.glob("*.dist-info")):
+        head = _head(info / "METADATA")
+        if not (head.get("Name") and head.get("Version")):  # half removed: said elsewhere
             continue
+        name = re.sub(r"[-_.]+", "-", head["Name"][0]).lower()
+        versions.setdefault(name, head["Version"][0])
+        if name in matters:
+            requiring.append((name, head.get("Requires-Dist", [])))
     for name, lines in requiring:
         for line in lines:
             try:

@@ -35,7 +35,8 @@ class Torch:
     `cuda` and `hip` are the toolkits it was built with, `devices` counts the GPUs it can use, None where it
     was not imported; `architectures` are the GPU kinds that it has code for ("sm_86", "compute_90"),
     known only where `devices` is above 0. `complaint` is what it said while it looked for GPUs, `arrays`
-    why its tensors do not become numpy arrays.
+    why its tensors do not become numpy arrays. `xpu` counts Intel's GPUs, `mps` is whether it can use a
+    Mac's.
     """
 
     version: str | None
@@ -47,6 +48,8 @@ class Torch:
     complaint: str | None = None
     arrays: str | None = None
     late: bool = False
+    xpu: int | None = None
+    mps: bool | None = None
 
 
 def look_at_numpy(seconds: float = SECONDS) -> Numpy:
@@ -68,6 +71,8 @@ def look_at_torch(seconds: float = SECONDS) -> Torch:
         complaint=said.get("complaint"),
         arrays=said.get("arrays"),
         late=late,
+        xpu=said.get("xpu"),
+        mps=said.get("mps"),
     )
 
 

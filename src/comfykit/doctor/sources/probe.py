@@ -39,6 +39,8 @@ def _torch() -> dict[str, object]:
         "architectures": torch.cuda.get_arch_list(),
         "complaint": str(complaints[0].message) if complaints else None,
         "arrays": _arrays(torch.zeros(1)),
+        "xpu": torch.xpu.device_count() if hasattr(torch, "xpu") else 0,
+        "mps": bool(hasattr(torch, "backends") and torch.backends.mps.is_available()),
     }
 
 

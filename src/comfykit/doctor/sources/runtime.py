@@ -38,6 +38,7 @@ OTHERS = (
     "kornia",
     "timm",
     "setuptools",
+    "socksio",
     "pip",
     "uv",
 )
