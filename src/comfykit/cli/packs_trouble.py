@@ -60,6 +60,7 @@ def _show(one: Checked, output: Output) -> None:
         broken=dict(one.broken),
         unreadable=list(one.unreadable),
         problems=list(one.problems),
+        warnings=list(one.warnings),
     )
     word = "ok" if one.is_good else "fails"
     output.line(f"{word:6}  {one.pack.name}  {len(one.classes)} of {len(one.offered)} classes")
@@ -73,7 +74,7 @@ def _show(one: Checked, output: Output) -> None:
         output.line(f"        not there: {', '.join(one.missing)}")
     if one.unreadable:
         output.line(f"        no Python that can be read: {', '.join(one.unreadable)}")
-    for problem in one.problems:
+    for problem in (*one.problems, *one.warnings):
         output.warn(problem)
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from comfykit.compat import guard, modules, running
+from comfykit.compat import guard, modules, running, torchvision_ops
 from comfykit.compat.asynchronous import result_of
 from comfykit.compat.causes import Cause, cause_of
 from comfykit.compat.v1 import node_class_v1
@@ -117,6 +117,7 @@ def node_class(name: str, kind: Any, *, title: str, module: str) -> NodeClass:
 def _prepare(place: Place, settings: Settings) -> None:
     modules.install(settings.home.root)
     guard.install()
+    torchvision_ops.install()
     running.use_settings(settings)
     modules.pack_folders[str(place.path)] = place.name
     if str(settings.home.root) not in sys.path:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from comfykit.compat import guard, modules
+from comfykit.compat import guard, modules, torchvision_ops
 from comfykit.compat.causes import Cause
 from comfykit.compat.loader import load_pack
 from comfykit.packs.places import Place
@@ -39,6 +39,7 @@ def probe(pack: Path, home: str | None, *, script: bool = False, thorough: bool 
         "missing": sorted({found.name for found in modules.missing}),
         "lacks": _lacks(pack) if thorough else [],
         "blocked": [command for _, command in guard.blocked],
+        "warnings": [warned.message for warned in torchvision_ops.take_warnings()],
         "web": None if loaded.web is None else str(loaded.web),
         "seconds": round(loaded.seconds, 3),
     }

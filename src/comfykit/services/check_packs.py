@@ -19,6 +19,7 @@ class Checked:
 
     `classes` were registered, `offered` are those that its files name, `broken` those that cannot be used,
     with the reason. `missing` are names of ComfyUI's interface that it uses and that are not here.
+    `warnings` are what importing it brought to light beyond that, such as a library that is not whole.
     """
 
     pack: Pack
@@ -30,6 +31,7 @@ class Checked:
     broken: Mapping[str, str] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_good(self) -> bool:
@@ -59,4 +61,5 @@ def check_pack(pack: Pack, home: Home, environment: Environment | None = None) -
         broken,
         found.broken,
         wanted.problems,
+        tuple(str(text) for text in told.get("warnings", ())),
     )
