@@ -1,10 +1,12 @@
 """Try custom-node packs: import each in a process of its own, and write the table of docs/custom-nodes.md.
 
-    python tools/try_packs.py FOLDER... [--commits FILE] [--ran FILE] [--python PYTHON] [--update PAGE]
+    python tools/try_packs.py FOLDER... [--commits FILE] [--ran FILE] [--python PYTHON] [--run-scripts]
+                              [--update PAGE]
 
 FOLDER holds packs, each a folder in it, or is one. `--commits` is a file of lines "NAME OWNER/REPO COMMIT",
 for packs that are no checkouts. `--ran` one of lines "NAME NODES" with how many of a pack's nodes ran in a
-workflow, which this program does not find out. Without `--update` the table goes to standard output.
+workflow, which this program does not find out. `--run-scripts` lets the packs'
+`prestartup_script.py` run, as ComfyUI does. Without `--update` the table goes to standard output.
 """
 
 from __future__ import annotations
@@ -76,6 +78,7 @@ def main() -> None:
     parser.add_argument("--ran", type=Path)
     parser.add_argument("--python", type=Path)
     parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--run-scripts", action="store_true")
     parser.add_argument("--update", type=Path)
     given = parser.parse_args()
     commits, ran = table_of_words(given.commits), table_of_words(given.ran)
@@ -84,7 +87,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = open_home(Path(folder))
         for pack in packs_in(given.folders):
-            report = check_pack(pack, home, python=given.python, seconds=given.seconds)
+            report = check_pack(
+                pack, home, python=given.python, seconds=given.seconds, scripts=given.run_scripts
+            )
             reports.append(report)
             name = pack.name
             lines.append(row(report, commits.get(name) or commit_of(pack), ran.get(name, [])))

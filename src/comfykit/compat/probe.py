@@ -35,6 +35,7 @@ def probe(pack: Path, home: str | None, *, script: bool = False, thorough: bool 
         "pack": name,
         "classes": [entry.name for entry in loaded.classes],
         "problems": {name: cause.message for name, cause in loaded.problems.items()},
+        "hints": sorted({cause.hint for cause in loaded.problems.values() if cause.hint}),
         "failure": None if loaded.failure is None else _described(loaded.failure),
         "missing": sorted({found.name for found in modules.missing}),
         "lacks": _lacks(pack) if thorough else [],

@@ -46,10 +46,15 @@ class PackReport:
         return tuple(name for name in self.named if name not in self.classes and name not in self.problems)
 
 
-def check_pack(path: Path, home: Home, *, python: Path | None = None, seconds: float = SECONDS) -> PackReport:
-    """Read a pack and import it in a process of its own; what came of it is kept in the index."""
+def check_pack(
+    path: Path, home: Home, *, python: Path | None = None, seconds: float = SECONDS, scripts: bool = False
+) -> PackReport:
+    """Read a pack and import it in a process of its own; what came of it is kept in the index.
+
+    With `scripts` its `prestartup_script.py` runs first.
+    """
     read = scan(path)
-    told = probe_pack(path, home, python=python, seconds=seconds, thorough=True)
+    told = probe_pack(path, home, python=python, seconds=seconds, thorough=True, scripts=scripts)
     name = path.name.removesuffix(".py")
     remember(home, name, told)
     failure: Mapping[str, Any] = told.get("failure") or {}

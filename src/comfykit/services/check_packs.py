@@ -56,7 +56,7 @@ def check_pack(pack: Pack, home: Home, environment: Environment | None = None) -
         result.classes,
         tuple(dict.fromkeys([*found.classes, *result.classes, *broken])),
         result.cause,
-        result.hint,
+        result.hint or " / ".join(str(hint) for hint in told.get("hints", ())) or None,
         tuple(missing),
         broken,
         found.broken,
