@@ -1,12 +1,12 @@
 """Try custom-node packs: import each in a process of its own, and write the table of docs/custom-nodes.md.
 
     python tools/try_packs.py FOLDER... [--commits FILE] [--ran FILE] [--python PYTHON] [--run-scripts]
-                              [--update PAGE]
+                              [--jobs N] [--update PAGE]
 
 FOLDER holds packs, each a folder in it, or is one. `--commits` is a file of lines "NAME OWNER/REPO COMMIT",
 for packs that are no checkouts. `--ran` one of lines "NAME NODES" with how many of a pack's nodes ran in a
-workflow, which this program does not find out. `--run-scripts` lets the packs'
-`prestartup_script.py` run, as ComfyUI does. Without `--update` the table goes to standard output.
+workflow, which this program does not find out. `--run-scripts` lets the `prestartup_script.py` of packs
+run, as ComfyUI does. Without `--update` the table goes to standard output.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from comfykit.compat.report import PackReport, check_pack
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--ran", type=Path)
     parser.add_argument("--python", type=Path)
     parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--run-scripts", action="store_true")
     parser.add_argument("--update", type=Path)
     given = parser.parse_args()
@@ -86,14 +88,15 @@ def main() -> None:
     reports = []
     with tempfile.TemporaryDirectory() as folder:
         home = open_home(Path(folder))
-        for pack in packs_in(given.folders):
-            report = check_pack(
-                pack, home, python=given.python, seconds=given.seconds, scripts=given.run_scripts
-            )
-            reports.append(report)
-            name = pack.name
-            lines.append(row(report, commits.get(name) or commit_of(pack), ran.get(name, [])))
-            print(f"{name}: {report.failure or f'{len(report.classes)} classes'}", file=sys.stderr)
+        options = {"python": given.python, "seconds": given.seconds, "scripts": given.run_scripts}
+        packs = list(packs_in(given.folders))
+        with ThreadPoolExecutor(given.jobs) as pool:
+            for report in pool.map(lambda pack: check_pack(pack, home, **options), packs):
+                reports.append(report)
+                print(f"{report.pack}: {report.failure or f'{len(report.classes)} classes'}", file=sys.stderr)
+        for pack, report in zip(packs, reports, strict=True):
+            origin = commits.get(pack.name) or commit_of(pack)
+            lines.append(row(report, origin, ran.get(pack.name, [])))
     good = sum(report.works and bool(report.classes) for report in reports)
     table = "\n".join([*lines, "", f"{good} of {len(reports)} were imported with all their classes."])
     if given.update is None:
