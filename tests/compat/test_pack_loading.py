@@ -254,3 +254,23 @@ def test_a_script_that_did_not_run_is_named_where_a_pack_fails(home: PackHome) -
     (pack,) = home.load("Scripted", scripts=["Scripted"]).packs
     del sys.told  # type: ignore[attr-defined]
     assert (pack.failure, names(pack)) == (None, ["One"])
+
+
+@pytest.mark.parametrize(
+    ("source", "own"),
+    [
+        ("from .repositories import upscale", ".repositories"),
+        ("from .py.gone import x", ".py.gone"),
+        (
+            "import os, sys\nsys.path.append(os.path.dirname(__file__))\nimport pack_of_mine.gone",
+            "pack_of_mine.gone",
+        ),
+    ],
+)
+def test_a_part_of_a_pack_that_was_not_fetched_is_named(home: PackHome, source: str, own: str) -> None:
+    home.pack("Half", source, py__slash____init____py="", pack_of_mine__slash____init____py="")
+    (pack,) = home.load().packs
+    sys.modules.pop("pack_of_mine", None)
+    assert pack.failure is not None
+    assert pack.failure.message == f"its own module {own!r} is missing"
+    assert "git submodule" in (pack.failure.hint or "")

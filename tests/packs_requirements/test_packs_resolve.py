@@ -169,7 +169,7 @@ def test_what_no_index_has_is_left_out_where_a_second_list_alone_names_it(core_p
     assert changes(resolution) == {"alpha": (None, "1.5"), "beta": (None, "1.5")}
     assert resolution.notes == (
         "nowhere-to-be-had is left out: no index has it "
-        "(T16-A/pyproject.toml:4; requirements.txt does without)",
+        "(T16-A/pyproject.toml:4; no requirements.txt names it)",
     )
     for name, text in (("T16-B", ""), ("T16-C", "nowhere-to-be-had\n")):
         alone = core_place.pack(name, text, pyproject__toml=broken)

@@ -120,24 +120,26 @@ def _one_of_each(solver: Solver, asked: Asked) -> tuple[Solver, Plan | Refusal]:
 
 
 def _without_unknown(solver: Solver, asked: Asked, plan: Plan | Refusal) -> tuple[Solver, Plan | Refusal]:
-    """The same without packages that no index has, where only a second list of a pack's names them.
+    """The same without packages that no index has, where no first list of a pack's names them.
 
     Other installers follow `requirements.txt`; a `pyproject.toml` beside it may never have been tried.
     """
     while isinstance(plan, Refusal) and (found := _UNKNOWN.search(plan.text)):
         name = canonicalize_name(found[1])
         wants = asked.by_name.get(name, [])
-        if name in solver.excludes or not wants or not all(_is_second_list(one, asked) for one in wants):
+        if name in solver.excludes or not wants or not all(_may_do_without(one, asked) for one in wants):
             break
         said = ", ".join(one.where for one in wants)
-        asked.notes.append(f"{name} is left out: no index has it ({said}; requirements.txt does without)")
+        asked.notes.append(f"{name} is left out: no index has it ({said}; no requirements.txt names it)")
         solver = solver.without([name])
         plan = solver.plan(asked.packs)
     return solver, plan
 
 
-def _is_second_list(requirement: Requirement, asked: Asked) -> bool:
-    """Whether a requirement is of `pyproject.toml`, and its pack has `requirements.txt` too."""
+def _may_do_without(requirement: Requirement, asked: Asked) -> bool:
+    """Whether a pack imports a package and lists it nowhere, or lists it beside `requirements.txt` only."""
+    if requirement.file.endswith(".py"):
+        return True
     return requirement.file == PROJECT and any(
         other.pack == requirement.pack and other.file == REQUIREMENTS
         for them in asked.by_name.values()
