@@ -274,3 +274,11 @@ def test_a_part_of_a_pack_that_was_not_fetched_is_named(home: PackHome, source: 
     assert pack.failure is not None
     assert pack.failure.message == f"its own module {own!r} is missing"
     assert "git submodule" in (pack.failure.hint or "")
+
+
+def test_the_folders_that_packs_list_are_there(home: PackHome) -> None:
+    lists = "import os\nfrom folder_paths import get_input_directory as i, get_output_directory as o\n"
+    lists += "os.listdir(i()), os.listdir(o())"
+    home.pack("Lists", f"{lists}\n{ONE}")
+    (pack,) = home.load().packs
+    assert pack.failure is None

@@ -39,7 +39,7 @@ def cause_of(error: BaseException, folder: Path) -> Cause:
             break
         if isinstance(root, InstallBlocked):
             kind, message, subject = "install", str(root), str(root.cmd)
-            hint = f"comfykit packs check {folder.name} shows what it needs"
+            hint = "what it needs and does not list can be installed by hand; then it does not ask"
             break
         if isinstance(root, ModuleNotFoundError) and root.name and (own := _own_module(root.name, folder)):
             message, subject = f"its own module {own!r} is missing", own

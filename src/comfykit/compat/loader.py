@@ -120,6 +120,9 @@ def _prepare(place: Place, settings: Settings) -> None:
     torchvision_ops.install()
     running.use_settings(settings)
     modules.pack_folders[str(place.path)] = place.name
+    for folder in (settings.input_dir, settings.output_dir):  # which packs list, and which ComfyUI always has
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
     if str(settings.home.root) not in sys.path:
         sys.path.append(str(settings.home.root))
 
