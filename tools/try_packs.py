@@ -1,23 +1,29 @@
 """Try custom-node packs: import each in a process of its own, and write the table of docs/custom-nodes.md.
 
-    python tools/try_packs.py FOLDER... [--commits FILE] [--ran FILE] [--python PYTHON] [--update PAGE]
+    python tools/try_packs.py FOLDER... [--commits FILE] [--ran FILE] [--python PYTHON] [--run-scripts]
+                              [--jobs N] [--told FOLDER] [--update PAGE]
 
 FOLDER holds packs, each a folder in it, or is one. `--commits` is a file of lines "NAME OWNER/REPO COMMIT",
 for packs that are no checkouts. `--ran` one of lines "NAME NODES" with how many of a pack's nodes ran in a
-workflow, which this program does not find out. Without `--update` the table goes to standard output.
+workflow, which this program does not find out. `--run-scripts` lets the `prestartup_script.py` of packs
+run, as ComfyUI does. `--told` keeps what each pack told, as JSON, and packs that told already are not
+imported again. Without `--update` the table goes to standard output.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from comfykit.compat.report import PackReport, check_pack
-from comfykit.home import open_home
+from comfykit.compat.report import PackReport, report_of
+from comfykit.home import Home, open_home
+from comfykit.packs.probing import probe_pack
 
 BEGIN, END = "<!-- packs: begin -->", "<!-- packs: end -->"
 COLUMNS = ("pack", "commit", "classes in its source", "usable", "ran", "what is missing")
@@ -69,6 +75,20 @@ def lacking(report: PackReport) -> str:
     return "; ".join(said).replace("\n", " ")
 
 
+def tried(pack: Path, home: Home, given: argparse.Namespace) -> PackReport:
+    """What becomes of a pack: as it told before, or imported now."""
+    kept = given.told / f"{pack.name}.json" if given.told else None
+    if kept is not None and kept.is_file():
+        return report_of(pack, json.loads(kept.read_text(encoding="utf-8")))
+    told = probe_pack(
+        pack, home, python=given.python, seconds=given.seconds, thorough=True, scripts=given.run_scripts
+    )
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(told), encoding="utf-8")
+    return report_of(pack, told)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Import packs and write a table of what came of it.")
     parser.add_argument("folders", type=Path, nargs="+")
@@ -76,6 +96,9 @@ def main() -> None:
     parser.add_argument("--ran", type=Path)
     parser.add_argument("--python", type=Path)
     parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--run-scripts", action="store_true")
+    parser.add_argument("--told", type=Path)
     parser.add_argument("--update", type=Path)
     given = parser.parse_args()
     commits, ran = table_of_words(given.commits), table_of_words(given.ran)
@@ -83,12 +106,14 @@ def main() -> None:
     reports = []
     with tempfile.TemporaryDirectory() as folder:
         home = open_home(Path(folder))
-        for pack in packs_in(given.folders):
-            report = check_pack(pack, home, python=given.python, seconds=given.seconds)
-            reports.append(report)
-            name = pack.name
-            lines.append(row(report, commits.get(name) or commit_of(pack), ran.get(name, [])))
-            print(f"{name}: {report.failure or f'{len(report.classes)} classes'}", file=sys.stderr)
+        packs = list(packs_in(given.folders))
+        with ThreadPoolExecutor(given.jobs) as pool:
+            for report in pool.map(lambda pack: tried(pack, home, given), packs):
+                reports.append(report)
+                print(f"{report.pack}: {report.failure or f'{len(report.classes)} classes'}", file=sys.stderr)
+        for pack, report in zip(packs, reports, strict=True):
+            origin = commits.get(pack.name) or commit_of(pack)
+            lines.append(row(report, origin, ran.get(pack.name, [])))
     good = sum(report.works and bool(report.classes) for report in reports)
     table = "\n".join([*lines, "", f"{good} of {len(reports)} were imported with all their classes."])
     if given.update is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from compat_packs import ONE, PackHome
 
-from comfykit.compat import guard
+from comfykit.compat import guard, loader
 from comfykit.compat.loader import LoadedPack
 
 
@@ -239,3 +239,46 @@ def test_dots_in_names_mean_no_packages(home: PackHome) -> None:
     home.pack("v1.2-pack", f"{ONE}\nfrom .inner import VALUE", inner__py="VALUE = 1")
     assert home.load().failures == []
     assert Path(home.root / "custom_nodes" / "v1.2-pack").is_dir()
+
+
+def test_a_script_that_did_not_run_is_named_where_a_pack_fails(home: PackHome) -> None:
+    needs = f"import sys\nassert 'here' in sys.modules['sys'].__dict__.get('told', ())\n{ONE}"
+    script = "import sys\nsys.told = ['here']\n"
+    home.pack("Scripted", needs, prestartup_script__py=script)
+    (pack,) = home.load("Scripted").packs
+    assert pack.failure is not None
+    assert pack.failure.hint is not None
+    assert "prestartup_script.py did not run" in pack.failure.hint
+    assert "--run-scripts" in pack.failure.hint
+    loader.forget()
+    (pack,) = home.load("Scripted", scripts=["Scripted"]).packs
+    del sys.told  # type: ignore[attr-defined]
+    assert (pack.failure, names(pack)) == (None, ["One"])
+
+
+@pytest.mark.parametrize(
+    ("source", "own"),
+    [
+        ("from .repositories import upscale", ".repositories"),
+        ("from .py.gone import x", ".py.gone"),
+        (
+            "import os, sys\nsys.path.append(os.path.dirname(__file__))\nimport pack_of_mine.gone",
+            "pack_of_mine.gone",
+        ),
+    ],
+)
+def test_a_part_of_a_pack_that_was_not_fetched_is_named(home: PackHome, source: str, own: str) -> None:
+    home.pack("Half", source, py__slash____init____py="", pack_of_mine__slash____init____py="")
+    (pack,) = home.load().packs
+    sys.modules.pop("pack_of_mine", None)
+    assert pack.failure is not None
+    assert pack.failure.message == f"its own module {own!r} is missing"
+    assert "git submodule" in (pack.failure.hint or "")
+
+
+def test_the_folders_that_packs_list_are_there(home: PackHome) -> None:
+    lists = "import os\nfrom folder_paths import get_input_directory as i, get_output_directory as o\n"
+    lists += "os.listdir(i()), os.listdir(o())"
+    home.pack("Lists", f"{lists}\n{ONE}")
+    (pack,) = home.load().packs
+    assert pack.failure is None

@@ -541,3 +541,21 @@ def test_built_in_classes_can_be_subclassed(home: PackHome) -> None:
     )
     (image,) = home.values(kept({"width": 16}, "Mine"), "1")
     assert image.shape == (1, 8, 16, 3)
+
+
+def test_a_class_that_is_only_there_to_be_read_is_registered_and_cannot_run(home: PackHome) -> None:
+    define(
+        home,
+        """
+        class Notes:
+            @classmethod
+            def INPUT_TYPES(cls):
+                return {"required": {}}
+            RETURN_TYPES = ("INT",)
+        """,
+        "Notes",
+    )
+    (pack,) = home.load().packs
+    assert (pack.classes[0].name, dict(pack.problems)) == ("Notes", {})
+    with pytest.raises(NodeFailed, match="Notes names no FUNCTION"):
+        home.values(kept({}, "Notes"), "1")

@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 from comfykit.cli.app import build
 from comfykit.errors import ComfykitError, PackError, UsageError
 from comfykit.packs.environment import Environment, freeze
-from comfykit.services import pack_changes
+from comfykit.packs.import_test import ImportResult
+from comfykit.services import check_packs, pack_changes
 from pack_support import CORE, Place, commit, make_whole_environment, pack, wheel
 
 Run = Callable[..., Result]
@@ -86,6 +87,39 @@ def test_a_pack_is_installed_listed_shown_checked_and_removed(run: Run, place: P
     assert "nothing to do" in run("packs", "enable", "Alpha").output
     run("packs", "disable", "Alpha")
     assert "off" in run("packs", "list").stdout
+
+
+def test_a_check_says_what_works_and_what_does_not(
+    run: Run, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack(place.home / "custom_nodes" / "Alpha", classes=("Good", "Broken", "Left"))
+    told = {
+        "classes": ["Good"],
+        "problems": {"Broken": "KeyError: 't5'"},
+        "hints": ["let its script run"],
+        "missing": ["comfy.gone"],
+        "lacks": ["comfy.gone", *(f"comfy.sd.n{number}" for number in range(8))],
+        "warnings": ["a library is not whole"],
+    }
+
+    def try_import(*arguments: object, **options: object) -> ImportResult:
+        return ImportResult("Alpha", ("Good",), told=told)
+
+    monkeypatch.setattr(check_packs, "try_import", try_import)
+    done = run("packs", "check", "Alpha")
+    assert done.stdout.splitlines() == [
+        "ok      Alpha  1 of 3 classes",
+        "        Broken: KeyError: 't5'",
+        "        named in its files and not offered: Left",
+        "        not here, asked for while it was imported: comfy.gone",
+        "        not here, used in functions: comfy.sd.n0, comfy.sd.n1, comfy.sd.n2, comfy.sd.n3, "
+        "comfy.sd.n4, comfy.sd.n5 and 2 more",
+    ]
+    assert "hint: let its script run" in done.stderr
+    assert "a library is not whole" in done.stderr
+    (record, _) = records(run("packs", "check", "Alpha", "--json"))
+    assert record["missing"] == ["comfy.gone"]
+    assert len(record["lacks"]) == 8  # type: ignore[arg-type]
 
 
 def test_a_conflict_is_said_in_words_and_fails(run: Run, place: Place) -> None:

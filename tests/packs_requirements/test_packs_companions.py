@@ -4,7 +4,7 @@ import pytest
 
 from comfykit.packs.companions import companion
 from comfykit.packs.numpy_two import first_builds, is_before
-from comfykit.packs.one_choice import ONNXRUNTIME, OPENCV, choose
+from comfykit.packs.one_choice import ONNXRUNTIME, OPENCV, choose, standing_for
 
 
 @pytest.mark.parametrize(
@@ -114,3 +114,16 @@ def test_onnxruntime_is_one_choice(
     wanted: tuple[str, ...], installed: tuple[str, ...], cuda: bool, chosen: str
 ) -> None:
     assert choose(ONNXRUNTIME, wanted, installed, cuda=cuda) == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "installed", "standing"),
+    [
+        ("opencv-python", ("opencv-contrib-python-headless",), "opencv-contrib-python-headless"),
+        ("opencv-python", ("opencv-python", "opencv-python-headless"), "opencv-python"),
+        ("opencv-python", (), "opencv-python"),
+        ("alpha", ("beta",), "alpha"),
+    ],
+)
+def test_one_of_a_family_stands_for_the_others(name: str, installed: tuple[str, ...], standing: str) -> None:
+    assert standing_for(name, installed) == standing

@@ -127,24 +127,54 @@ def test_torchvision_comes_as_the_build_that_belongs_to_torch(core_place: Place,
     assert len(resolution.overruled) == ("==" in line)
 
 
-def test_torchvision_is_left_out_where_no_build_belongs_to_torch(place: Place, tmp_path: Path) -> None:
+def place_with(place: Place, tmp_path: Path, *builds: str) -> Place:
+    """The same place, where of torchvision these builds alone are to be had."""
     there = tmp_path / "wheels"
+    there.mkdir()
     for path in place.wheels.glob("*.whl"):
-        if path.name.partition("-")[0] not in ("torchvision",) or "0.28.0-" in path.name:
-            (there / path.name).parent.mkdir(exist_ok=True)
+        name, version, _ = path.name.split("-", 2)
+        if name != "torchvision" or version in builds:
             (there / path.name).symlink_to(path)
-    poor = Place(
-        place.environment,
-        there,
-        place.packs,
-        type(place.sources)((), (str(there),), True, cache=place.sources.cache),
-    )
+    sources = type(place.sources)((), (str(there),), True, cache=place.sources.cache)
+    return Place(place.environment, there, place.packs, sources)
+
+
+def test_torchvision_is_left_out_where_no_build_belongs_to_torch(place: Place, tmp_path: Path) -> None:
+    poor = place_with(place, tmp_path, "0.16.0", "0.16.0+cpu")
     resolution = poor.resolve(poor.pack("A", "torchvision\nvision-user\nalpha\n"))
     assert changes(resolution) == {"alpha": (None, "2.0"), "vision-user": (None, "1.0")}
     assert resolution.notes == (
         "torchvision is left out: torchvision==0.28.0+cpu, which belongs to torch 2.13.0+cpu, was not found "
         "(wanted by A)",
     )
+
+
+def test_a_torchvision_of_the_release_that_belongs_to_torch_will_do(place: Place, tmp_path: Path) -> None:
+    other = place_with(place, tmp_path, "0.16.0+cpu", "0.28.0")
+    pack = other.pack("A", "torchvision==0.16.0\nvision-user\n")
+    resolution = other.resolve(pack)
+    assert changes(resolution) == {"torchvision": (None, "0.28.0"), "vision-user": (None, "1.0")}
+    (note,) = resolution.notes
+    assert note.startswith("torchvision 0.28.0 comes without the label of a device: torchvision==0.28.0+cpu")
+    ended = run_uv(("install",), other.environment, other.sources, ["torchvision==0.28.0"])
+    assert ended.code == 0, ended.stderr
+    again = other.resolve(pack)
+    assert (changes(again), again.notes) == ({"vision-user": (None, "1.0")}, ())
+
+
+def test_what_no_index_has_is_left_out_where_a_second_list_alone_names_it(core_place: Place) -> None:
+    broken = '[project]\nname = "a"\nversion = "1"\ndependencies = ["alpha", "nowhere-to-be-had"]\n'
+    pack = core_place.pack("T16-A", "beta<2\n", pyproject__toml=broken)
+    resolution = core_place.resolve(pack)
+    assert changes(resolution) == {"alpha": (None, "1.5"), "beta": (None, "1.5")}
+    assert resolution.notes == (
+        "nowhere-to-be-had is left out: no index has it "
+        "(T16-A/pyproject.toml:4; no requirements.txt names it)",
+    )
+    for name, text in (("T16-B", ""), ("T16-C", "nowhere-to-be-had\n")):
+        alone = core_place.pack(name, text, pyproject__toml=broken)
+        (conflict,) = core_place.resolve(alone).conflicts
+        assert "no index has nowhere-to-be-had" in conflict.message
 
 
 def test_torchvision_of_another_kind_than_torch_does_not_come(place: Place) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,9 +57,11 @@ def _show(one: Checked, output: Output) -> None:
         cause=one.cause,
         hint=one.hint,
         missing=list(one.missing),
+        lacks=list(one.lacks),
         broken=dict(one.broken),
         unreadable=list(one.unreadable),
         problems=list(one.problems),
+        warnings=list(one.warnings),
     )
     word = "ok" if one.is_good else "fails"
     output.line(f"{word:6}  {one.pack.name}  {len(one.classes)} of {len(one.offered)} classes")
@@ -69,12 +71,22 @@ def _show(one: Checked, output: Output) -> None:
         output.say(f"  hint: {one.hint}")
     for name, why in one.broken.items():
         output.line(f"        {name}: {why}")
+    if one.is_good and one.absent:
+        output.line(f"        named in its files and not offered: {_some(one.absent)}")
     if one.missing:
-        output.line(f"        not there: {', '.join(one.missing)}")
+        output.line(f"        not here, asked for while it was imported: {_some(one.missing)}")
+    if one.lacks:
+        output.line(f"        not here, used in functions: {_some(one.lacks)}")
     if one.unreadable:
         output.line(f"        no Python that can be read: {', '.join(one.unreadable)}")
-    for problem in one.problems:
+    for problem in (*one.problems, *one.warnings):
         output.warn(problem)
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    """The first of many names; `--json` has all."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def bisect_command(

@@ -39,7 +39,11 @@ def cause_of(error: BaseException, folder: Path) -> Cause:
             break
         if isinstance(root, InstallBlocked):
             kind, message, subject = "install", str(root), str(root.cmd)
-            hint = f"comfykit packs check {folder.name} shows what it needs"
+            hint = "what it needs and does not list can be installed by hand; then it does not ask"
+            break
+        if isinstance(root, ModuleNotFoundError) and root.name and (own := _own_module(root.name, folder)):
+            message, subject = f"its own module {own!r} is missing", own
+            hint = "a part of the pack was not fetched: a git submodule, or what its install.py brings"
             break
         if isinstance(root, ModuleNotFoundError) and root.name:
             distribution = distribution_of(root.name)
@@ -52,6 +56,16 @@ def cause_of(error: BaseException, folder: Path) -> Cause:
     return Cause(
         message, kind, subject, hint, _place(error, folder), "".join(traceback.format_exception(error))
     )
+
+
+def _own_module(name: str, folder: Path) -> str:
+    """The name of a missing module as its pack knows it, where it belongs to the pack; else empty."""
+    package = str(folder).replace(".", "_x_")  # as the loader names it
+    if name.startswith(f"{package}."):
+        return name.removeprefix(package)
+    above = sys.modules.get(name.partition(".")[0]) if "." in name else None
+    places = [Path(place) for place in getattr(above, "__path__", ())]
+    return name if any(place.is_relative_to(folder) for place in places) else ""
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from comfykit.compat import guard, modules, running
+from comfykit.compat import guard, modules, running, torchvision_ops
 from comfykit.compat.asynchronous import result_of
 from comfykit.compat.causes import Cause, cause_of
 from comfykit.compat.v1 import node_class_v1
@@ -117,8 +117,12 @@ def node_class(name: str, kind: Any, *, title: str, module: str) -> NodeClass:
 def _prepare(place: Place, settings: Settings) -> None:
     modules.install(settings.home.root)
     guard.install()
+    torchvision_ops.install()
     running.use_settings(settings)
     modules.pack_folders[str(place.path)] = place.name
+    for folder in (settings.input_dir, settings.output_dir):  # which packs list, and which ComfyUI always has
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
     if str(settings.home.root) not in sys.path:
         sys.path.append(str(settings.home.root))
 
@@ -133,7 +137,7 @@ def _load(place: Place, *, script: bool) -> LoadedPack:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  (a stranger's code; SystemExit too)
-        return LoadedPack(place.name, place.path, failure=cause_of(error, place.path))
+        return LoadedPack(place.name, place.path, failure=_cause(error, place, script=script))
     entries: list[NodeClass] = []
     problems: dict[str, Cause] = {}
     for name, kind in classes.items():
@@ -143,9 +147,18 @@ def _load(place: Place, *, script: bool) -> LoadedPack:
         try:
             entries.append(node_class(name, kind, title=title, module=python_module))
         except Exception as error:  # noqa: BLE001  (a stranger's code)
-            problems[name] = cause_of(error, place.path)
+            problems[name] = _cause(error, place, script=script)
     _tell_host(place, classes, titles, web := _web(module, place))
     return LoadedPack(place.name, place.path, tuple(entries), problems, web=web, kinds=classes)
+
+
+def _cause(error: BaseException, place: Place, *, script: bool) -> Cause:
+    """Why a pack or a class of it cannot be used; a script that did not run may be the reason."""
+    cause = cause_of(error, place.path)
+    if script or cause.hint or cause.kind != "error" or not (place.path / PRESTARTUP).is_file():
+        return cause
+    hint = f"its {PRESTARTUP} did not run: comfykit install-nodes ... --run-scripts lets it"
+    return dataclasses.replace(cause, hint=hint)
 
 
 def _module_name(path: Path) -> str:

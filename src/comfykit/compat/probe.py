@@ -3,7 +3,7 @@
 Run in a process of its own, because a pack may hang, crash or end the process. The last line of standard
 output is the answer; whatever the pack prints goes to standard error. `failure` is null where the pack was
 imported; `missing` names what it used of ComfyUI's interface that is not here, `lacks` what its source
-names beyond that.
+names beyond that; `named` and `broken` what `scan` found.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from comfykit.compat import guard, modules
+from comfykit.compat import guard, modules, torchvision_ops
 from comfykit.compat.causes import Cause
 from comfykit.compat.loader import load_pack
 from comfykit.packs.places import Place
@@ -31,14 +31,18 @@ def probe(pack: Path, home: str | None, *, script: bool = False, thorough: bool 
     settings = resolve({"home": home})
     name = pack.name.removesuffix(".py")
     loaded = load_pack(Place(name, pack), settings, script=script)
+    read = scan(pack) if thorough else None
     return {
         "pack": name,
         "classes": [entry.name for entry in loaded.classes],
         "problems": {name: cause.message for name, cause in loaded.problems.items()},
+        "hints": sorted({cause.hint for cause in loaded.problems.values() if cause.hint}),
         "failure": None if loaded.failure is None else _described(loaded.failure),
         "missing": sorted({found.name for found in modules.missing}),
-        "lacks": _lacks(pack) if thorough else [],
+        "lacks": _lacks(read.host) if read else [],
+        **({"named": read.classes, "broken": read.broken} if read else {}),
         "blocked": [command for _, command in guard.blocked],
+        "warnings": [warned.message for warned in torchvision_ops.take_warnings()],
         "web": None if loaded.web is None else str(loaded.web),
         "seconds": round(loaded.seconds, 3),
     }
@@ -55,9 +59,9 @@ def _described(cause: Cause) -> dict[str, Any]:
     }
 
 
-def _lacks(pack: Path) -> list[str]:
-    """Names of ComfyUI's that the pack's source has and that are not here."""
-    found = [name for name in scan(pack).host if not _is_there(name.split("."))]
+def _lacks(names: Iterable[str]) -> list[str]:
+    """Those of ComfyUI's names that are not here."""
+    found = [name for name in names if not _is_there(name.split("."))]
     return [name for name in found if not any(name.startswith(f"{shorter}.") for shorter in found)]
 
 

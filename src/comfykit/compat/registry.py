@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from comfykit.compat import pack_names
+from comfykit.compat import pack_names, torchvision_ops
 from comfykit.compat.causes import Cause
 from comfykit.compat.loader import LoadedPack, load_pack
 from comfykit.engine.registry import Registry
@@ -147,6 +147,8 @@ class PackRegistry(Registry):
             return
         loaded = load_pack(place, self._settings, script=place.name in self._scripts())
         self._packs[place.name] = loaded
+        for warned in torchvision_ops.take_warnings():
+            self._report(warned)
         for entry in loaded.classes:
             if entry.name not in self._own:
                 Registry.add(self, entry)

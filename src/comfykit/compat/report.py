@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from comfykit.home import Home
-from comfykit.packs.index import remember
-from comfykit.packs.probing import SECONDS, probe_pack
 from comfykit.packs.scan import scan
 
 
@@ -46,16 +43,15 @@ class PackReport:
         return tuple(name for name in self.named if name not in self.classes and name not in self.problems)
 
 
-def check_pack(path: Path, home: Home, *, python: Path | None = None, seconds: float = SECONDS) -> PackReport:
-    """Read a pack and import it in a process of its own; what came of it is kept in the index."""
-    read = scan(path)
-    told = probe_pack(path, home, python=python, seconds=seconds, thorough=True)
-    name = path.name.removesuffix(".py")
-    remember(home, name, told)
+def report_of(path: Path, told: Mapping[str, Any]) -> PackReport:
+    """A pack from the answer of `comfykit.compat.probe`; where that does not say, its source is read."""
+    if "named" not in told:
+        read = scan(path)
+        told = {**told, "named": read.classes, "broken": read.broken}
     failure: Mapping[str, Any] = told.get("failure") or {}
     return PackReport(
-        name,
-        read.classes,
+        path.name.removesuffix(".py"),
+        tuple(told["named"]),
         tuple(told["classes"]),
         dict(told["problems"]),
         failure.get("cause"),
@@ -63,6 +59,6 @@ def check_pack(path: Path, home: Home, *, python: Path | None = None, seconds: f
         tuple(told.get("missing", ())),
         tuple(told.get("lacks", ())),
         tuple(told.get("blocked", ())),
-        read.broken,
+        tuple(told["broken"]),
         float(told.get("seconds", 0.0)),
     )

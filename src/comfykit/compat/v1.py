@@ -20,7 +20,7 @@ def node_class_v1(name: str, kind: Any, *, title: str = "", module: str = "") ->
 
     Raises what `INPUT_TYPES` raises, and `AttributeError` or `TypeError` for a class that is none.
     """
-    function = str(kind.FUNCTION)
+    function = str(getattr(kind, "FUNCTION", ""))  # without one it is there to be read, and cannot run
     parameters = _Parameters(getattr(kind, function, None))
     inputs, hidden = read_inputs(kind.INPUT_TYPES(), parameters.take)
     types = kind.RETURN_TYPES
@@ -132,6 +132,8 @@ def _bind(kind: Any, function: str, hidden: dict[str, str], count: int, *, as_li
         return context[0] if as_lists else context
 
     def run(**arguments: Any) -> Any:
+        if not function:
+            raise AttributeError(f"{kind.__name__} names no FUNCTION, so it cannot run")
         context = prepared(arguments)
         with running.at_work(context):
             returned = getattr(instance(), function)(**arguments)

@@ -12,10 +12,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from comfykit.errors import PackError
 from comfykit.events import Reporter, Warned, silent
 from comfykit.packs import journal as journals
 from comfykit.packs.environment import Environment, Installed, applicable, core, look
+from comfykit.packs.one_choice import standing_for
 from comfykit.packs.resolution import Resolution
 from comfykit.packs.staged_packages import Incoming, check_files, stage_packages
 from comfykit.packs.uv_tool import Sources, run_uv
@@ -206,7 +209,8 @@ class _Change:
         for name in sorted(incoming.names):
             found = now.distributions[name]
             for requirement in applicable(found.requires, now.markers):
-                if requirement.name.lower().replace("_", "-") not in now.distributions:
+                wanted = canonicalize_name(requirement.name)
+                if standing_for(wanted, now.distributions) not in now.distributions:
                     self.reporter(
                         Warned(f"{name} {found.version} needs {requirement}, which is not installed")
                     )

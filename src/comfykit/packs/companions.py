@@ -1,7 +1,9 @@
 """torchvision and torchaudio: which build belongs to the torch that is installed.
 
 Their compiled parts use torch's. One that was built for another version, or for another kind of GPU than the
-torch beside it, fails when it is imported and takes transformers and diffusers with it.
+torch beside it, fails when it is imported and takes transformers and diffusers with it. Of torchvision's
+compiled part packs can do without (`compat.torchvision_ops`), so where the very build cannot be had, one of
+the same release for another device is better than none.
 """
 
 from __future__ import annotations
@@ -41,6 +43,17 @@ class Companion:
         found = _version(version)
         wanted = Version(self.release)
         return found is not None and found.release[:2] == wanted.release[:2] and found.local == self.label
+
+    @property
+    def any_build(self) -> str | None:
+        """As a requirement: the release, for whatever device; None where such a one is of no use."""
+        return f"{self.name}=={self.release}" if self.name == "torchvision" and self.label else None
+
+    def is_of_release(self, version: str) -> bool:
+        """Whether a version is of the release that belongs to the torch, and says not for which device."""
+        found = _version(version)
+        wanted = Version(self.release)
+        return found is not None and found.release[:2] == wanted.release[:2] and found.local is None
 
     def satisfies(self, specifier: str) -> bool:
         """Whether this is what somebody asked for."""

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement as Parsed
 from packaging.utils import canonicalize_name
 
 from comfykit.packs.environment import Installed, applicable, core
-from comfykit.packs.one_choice import FAMILIES
+from comfykit.packs.one_choice import standing_for
 from comfykit.packs.requirements import Wanted
 
 
@@ -37,7 +37,9 @@ def _direct(installed: Installed, wanted: Wanted) -> list[tuple[str, frozenset[s
         except InvalidRequirement:
             continue
         if marker is None or marker.evaluate({**installed.markers, "extra": ""}):
-            found.append((_present(installed, requirement.name), frozenset(requirement.extras)))
+            found.append(
+                (standing_for(requirement.name, installed.distributions), frozenset(requirement.extras))
+            )
     return found
 
 
@@ -52,14 +54,6 @@ def _below(
             continue
         seen.add((name, extras))
         for requirement in applicable(installed.distributions[name].requires, installed.markers, extras):
-            below = _present(installed, canonicalize_name(requirement.name))
+            below = standing_for(canonicalize_name(requirement.name), installed.distributions)
             todo.append((below, frozenset(requirement.extras)))
     return {name for name, _ in seen}
-
-
-def _present(installed: Installed, name: str) -> str:
-    """The package itself, or the one of its family that stands for it."""
-    if name in installed.distributions:
-        return name
-    family = next((members for members in FAMILIES if name in members), ())
-    return next((member for member in family if member in installed.distributions), name)

@@ -38,6 +38,12 @@ def choose(
     return wanted[0] if "gpu" not in wanted[0] else "onnxruntime"
 
 
+def standing_for(name: str, installed: Collection[str]) -> str:
+    """The package itself, or the one of its family that is installed in its stead."""
+    family = next((members for members in FAMILIES if name in members), ())
+    return name if name in installed else next((one for one in family if one in installed), name)
+
+
 def _opencv(wanted: Collection[str], here: list[str]) -> str:
     contributed = any("contrib" in name for name in wanted)
     if here and ("contrib" in here[0] or not contributed):

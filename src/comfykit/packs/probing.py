@@ -23,10 +23,12 @@ def probe_pack(
     python: Path | None = None,
     seconds: float = SECONDS,
     thorough: bool = False,
+    scripts: bool = False,
 ) -> dict[str, Any]:
     """What importing a pack tells, as `comfykit.compat.probe` says it; also where that process failed."""
     command = [str(python or sys.executable), "-m", "comfykit.compat.probe", str(pack.absolute())]
     command += ["--home", str(home.root), *(["--thorough"] if thorough else [])]
+    command += ["--run-scripts"] if scripts else []
     try:
         ended = subprocess.run(
             command,

@@ -1,8 +1,9 @@
 """What a pack wants installed: `requirements.txt` and `pyproject.toml`, as pip would read them.
 
-Both count. Where both name a package, `requirements.txt` is followed, since that is the file that ComfyUI
-installs. A line that cannot be used is named, and the rest is read on. Lines that name a package index or a
-place of packages are collected: whoever installs decides about them.
+Both count, and what the pack's source imports of ComfyUI's own packages. Where both files name a package,
+`requirements.txt` is followed, since that is the file that ComfyUI installs. A line that cannot be used is
+named, and the rest is read on. Lines that name a package index or a place of packages are collected: whoever
+installs decides about them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from comfykit.packs.host_packages import imported_from_host
 from comfykit.packs.requirement_lines import (
     BadLine,
     Option,
@@ -61,9 +63,11 @@ def wanted_by(pack_folder: Path, extras: Iterable[str] = ()) -> Wanted:
             reader.read_file(REQUIREMENTS)
         if (pack_folder / PROJECT).is_file():
             reader.read_project({canonicalize_name(extra) for extra in extras})
+    named = {requirement.name for requirement in reader.requirements}
+    implied = [one for one in imported_from_host(pack_folder) if one.name not in named]
     return Wanted(
         pack_folder.name,
-        tuple(reader.requirements),
+        (*reader.requirements, *implied),
         tuple(dict.fromkeys(reader.indexes)),
         tuple(reader.problems),
         tuple(reader.constraints),

@@ -15,19 +15,28 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from comfykit.packs.beside_torch import (
+    constraints_for,
+    fitting,
+    without_build,
+    without_missing,
+    without_unfitting,
+)
 from comfykit.packs.change import apply, restore
-from comfykit.packs.companions import COMPANIONS, companion
 from comfykit.packs.conflicts import explain
 from comfykit.packs.environment import Environment, Installed, applicable, core, look
 from comfykit.packs.numpy_two import first_builds
 from comfykit.packs.one_choice import FAMILIES, choose
 from comfykit.packs.overrule import Asked, ask
-from comfykit.packs.requirements import Wanted
+from comfykit.packs.requirement_lines import Requirement
+from comfykit.packs.requirements import PROJECT, REQUIREMENTS, Wanted
 from comfykit.packs.resolution import Change, Conflict, Resolution
 from comfykit.packs.solver import Pin, Plan, Refusal, Solver
 from comfykit.packs.uv_tool import Sources
 
 __all__ = ["Change", "Conflict", "Resolution", "apply", "resolve", "restore"]
+
+_UNKNOWN = re.compile(r"(\S+) was not found in the (?:package registry|provided package locations)")
 
 
 def resolve(
@@ -44,7 +53,7 @@ def resolve(
     """
     sources = sources or Sources()
     installed = look(environment)
-    kept = core(installed) | _fitting_companions(installed)
+    kept = core(installed) | fitting(installed)
     asked = ask(wanted, installed, kept)
     nothing = Resolution(
         conflicts=_python_conflicts(wanted, installed),
@@ -55,17 +64,18 @@ def resolve(
     with tempfile.TemporaryDirectory(prefix="comfykit-resolve-") as folder:
         constraints = (
             *_pinned(installed, kept),
-            *_companions(installed, kept),
+            *constraints_for(installed, kept),
             *(f"{name}>={first}" for name, first in first_builds(installed.version("numpy")).items()),
             *asked.constraints,
             *refused,
         )
-        left_out = frozenset(asked.left_out) | _without_build(asked, installed, kept)
+        left_out = frozenset(asked.left_out) | without_build(asked, installed, kept)
         solver = Solver(Path(folder).resolve(), environment, installed, sources, constraints, left_out)
         solver, plan = _one_of_each(solver, asked)
+        solver, plan = _without_unknown(solver, asked, plan)
         if isinstance(plan, Refusal):
-            solver, plan = _without_companions(solver, asked, plan)
-        solver, plan = _without_unfitting(solver, asked, plan)
+            solver, plan = without_missing(solver, asked, plan)
+        solver, plan = without_unfitting(solver, asked, plan)
         if isinstance(plan, Refusal):
             found = explain(solver, asked, plan, kept)
             return replace(nothing, conflicts=nothing.conflicts + found, notes=tuple(asked.notes))
@@ -92,44 +102,6 @@ def _pinned(installed: Installed, kept: frozenset[str]) -> list[str]:
     return found
 
 
-def _fitting_companions(installed: Installed) -> frozenset[str]:
-    """torchvision and torchaudio where they are installed and belong to the torch that is."""
-    torch = installed.version("torch")
-    found = set()
-    for name in COMPANIONS:
-        version = installed.version(name)
-        belongs = companion(name, torch) if torch else None
-        if version and belongs and belongs.is_fitting(version):
-            found.add(name)
-    return frozenset(found)
-
-
-def _companions(installed: Installed, kept: frozenset[str]) -> list[str]:
-    torch = installed.version("torch")
-    found = [companion(name, torch) for name in COMPANIONS if name not in kept] if torch else []
-    return [belongs.constraint for belongs in found if belongs]
-
-
-def _without_build(asked: Asked, installed: Installed, kept: frozenset[str]) -> frozenset[str]:
-    """Companions that cannot exist for the installed torch: they are left out, with a note if asked for."""
-    torch = installed.version("torch")
-    if torch is None:
-        return frozenset()
-    names = [name for name in COMPANIONS if name not in kept and companion(name, torch) is None]
-    asked.notes += [_left_out(name, asked, installed) for name in names if name in asked.by_name]
-    return frozenset(names)
-
-
-def _left_out(name: str, asked: Asked, installed: Installed) -> str:
-    torch = installed.version("torch") or ""
-    packs = sorted({requirement.pack for requirement in asked.by_name.get(name, [])})
-    note = f"{name} is left out: there is no build of it for torch {torch}"
-    if belongs := companion(name, torch):
-        exactly = f"{name}=={belongs.release}" + (f"+{belongs.label}" if belongs.label else "")
-        note = f"{name} is left out: {exactly}, which belongs to torch {torch}, was not found"
-    return f"{note} (wanted by {', '.join(packs)})" if packs else note
-
-
 def _one_of_each(solver: Solver, asked: Asked) -> tuple[Solver, Plan | Refusal]:
     """A plan in which no two packages bring the same module, also where libraries ask for several."""
     plan = solver.plan(asked.packs)
@@ -147,57 +119,32 @@ def _one_of_each(solver: Solver, asked: Asked) -> tuple[Solver, Plan | Refusal]:
     return solver, plan
 
 
-def _without_companions(solver: Solver, asked: Asked, refusal: Refusal) -> tuple[Solver, Plan | Refusal]:
-    """The same without torchvision, torchaudio or both, where no build of them can be found.
+def _without_unknown(solver: Solver, asked: Asked, plan: Plan | Refusal) -> tuple[Solver, Plan | Refusal]:
+    """The same without packages that no index has, where no first list of a pack's names them.
 
-    Where torch is one of PyTorch's own builds, its companions are looked for at PyTorch's own index first.
+    Other installers follow `requirements.txt`; a `pyproject.toml` beside it may never have been tried.
     """
-    missing = [name for name in COMPANIONS if name in refusal.text and name not in solver.excludes]
-    without = solver
-    for names in (missing[:1], missing[1:], COMPANIONS):
-        if not names or without.excludes >= solver.excludes.union(names):
-            continue
-        without = solver.without(names)
-        plan = without.plan(asked.packs)
-        if isinstance(plan, Refusal):
-            refusal = plan
-            continue
-        label = (solver.installed.version("torch") or "").partition("+")[2]
-        if label and not (solver.sources.no_index or solver.sources.offline):
-            elsewhere = replace(solver, sources=replace(solver.sources, torch_builds=label))
-            found = elsewhere.plan(asked.packs)
-            if isinstance(found, Plan):
-                return elsewhere, found
-        asked.notes += [_left_out(name, asked, solver.installed) for name in names if name in missing]
-        return without, plan
-    return without, refusal
+    while isinstance(plan, Refusal) and (found := _UNKNOWN.search(plan.text)):
+        name = canonicalize_name(found[1])
+        wants = asked.by_name.get(name, [])
+        if name in solver.excludes or not wants or not all(_may_do_without(one, asked) for one in wants):
+            break
+        said = ", ".join(one.where for one in wants)
+        asked.notes.append(f"{name} is left out: no index has it ({said}; no requirements.txt names it)")
+        solver = solver.without([name])
+        plan = solver.plan(asked.packs)
+    return solver, plan
 
 
-def _without_unfitting(solver: Solver, asked: Asked, plan: Plan | Refusal) -> tuple[Solver, Plan | Refusal]:
-    """The same without companions of torch that came, and were built for another kind of GPU than it."""
-    torch = solver.installed.version("torch")
-    if torch is None or isinstance(plan, Refusal):
-        return solver, plan
-    wrong = _unfitting(plan, torch)
-    if not wrong:
-        return solver, plan
-    others = replace(solver, constraints=(*solver.constraints, *(f"{a}!={b}" for a, b in wrong.items())))
-    again = others.plan(asked.packs)
-    if isinstance(again, Plan) and not _unfitting(again, torch):
-        return others, again
-    asked.notes += [_left_out(name, asked, solver.installed) for name in wrong]
-    solver = solver.without(wrong)
-    return solver, solver.plan(asked.packs)
-
-
-def _unfitting(plan: Plan, torch: str) -> dict[str, str]:
-    coming = {name: plan.changes.get(name, (None, None))[1] for name in COMPANIONS}
-    return {name: version for name, version in coming.items() if version and not _fits(name, version, torch)}
-
-
-def _fits(name: str, version: str, torch: str) -> bool:
-    belongs = companion(name, torch)
-    return belongs is not None and belongs.is_fitting(version)
+def _may_do_without(requirement: Requirement, asked: Asked) -> bool:
+    """Whether a pack imports a package and lists it nowhere, or lists it beside `requirements.txt` only."""
+    if requirement.file.endswith(".py"):
+        return True
+    return requirement.file == PROJECT and any(
+        other.pack == requirement.pack and other.file == REQUIREMENTS
+        for them in asked.by_name.values()
+        for other in them
+    )
 
 
 def _python_conflicts(wanted: Sequence[Wanted], installed: Installed) -> tuple[Conflict, ...]:

@@ -18,7 +18,9 @@ class Checked:
     """A pack that was looked at and imported.
 
     `classes` were registered, `offered` are those that its files name, `broken` those that cannot be used,
-    with the reason. `missing` are names of ComfyUI's interface that it uses and that are not here.
+    with the reason. `missing` are names of ComfyUI's interface that are not here and that it asked for while
+    it was imported, `lacks` those that its functions use beyond that.
+    `warnings` are what importing it brought to light beyond that, such as a library that is not whole.
     """
 
     pack: Pack
@@ -27,9 +29,16 @@ class Checked:
     cause: str | None = None
     hint: str | None = None
     missing: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
     broken: Mapping[str, str] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Classes that its files name, and that importing it did not give: it may mean that itself."""
+        return tuple(name for name in self.offered if name not in self.classes and name not in self.broken)
 
     @property
     def is_good(self) -> bool:
@@ -47,16 +56,18 @@ def check_pack(pack: Pack, home: Home, environment: Environment | None = None) -
     if pack.enabled and result.told is not None:
         class_index(home)
         remember(home, pack.name.removesuffix(".py"), told)
-    missing = dict.fromkeys(str(name) for key in ("missing", "lacks") for name in told.get(key, ()))
+    missing = tuple(str(name) for name in told.get("missing", ()))
     broken = {str(name): str(why) for name, why in dict(told.get("problems", {})).items()}
     return Checked(
         pack,
         result.classes,
         tuple(dict.fromkeys([*found.classes, *result.classes, *broken])),
         result.cause,
-        result.hint,
-        tuple(missing),
+        result.hint or " / ".join(str(hint) for hint in told.get("hints", ())) or None,
+        missing,
+        tuple(str(name) for name in told.get("lacks", ()) if name not in missing),
         broken,
         found.broken,
         wanted.problems,
+        tuple(str(text) for text in told.get("warnings", ())),
     )

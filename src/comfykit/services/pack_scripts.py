@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -33,6 +34,7 @@ _TELLING = {
     "shutil": "copies or deletes files",
     "ctypes": "calls native code",
 }
+_PIP = re.compile(r"\bpip\d*\b")  # and not "mediapipe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def _look(pack: str, path: Path) -> Script:
         warnings.simplefilter("ignore")
         names = set(_names(ast.parse(data)))
     text = data.decode("utf-8", "replace")
-    does = [what for name, what in _TELLING.items() if name in names or (name == "pip" and "pip" in text)]
+    does = [what for name, what in _TELLING.items() if name in names or (name == "pip" and _PIP.search(text))]
     return Script(pack, path.name, text.count("\n") + 1, tuple(dict.fromkeys(does)))
 
 
