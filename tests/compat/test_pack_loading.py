@@ -239,3 +239,35 @@ def test_dots_in_names_mean_no_packages(home: PackHome) -> None:
     home.pack("v1.2-pack", f"{ONE}\nfrom .inner import VALUE", inner__py="VALUE = 1")
     assert home.load().failures == []
     assert Path(home.root / "custom_nodes" / "v1.2-pack").is_dir()
+
+
+def test_comfyuis_folders_are_there_when_packs_are_imported(home: PackHome) -> None:
+    """They are in ComfyUI, and packs list them to say what their classes take."""
+    home.pack(
+        "Lists",
+        """
+        import os
+        import folder_paths
+        class Pick:
+            @classmethod
+            def INPUT_TYPES(cls):
+                return {"required": {"folder": (os.listdir(folder_paths.get_output_directory()),)}}
+            RETURN_TYPES = ("STRING",)
+            FUNCTION = "pick"
+            def pick(self, folder):
+                return (folder,)
+        FOUND = [
+            os.path.isdir(place)
+            for place in (
+                folder_paths.models_dir,
+                folder_paths.get_input_directory(),
+                folder_paths.get_temp_directory(),
+            )
+        ]
+        assert FOUND == [True, True, True], FOUND
+        NODE_CLASS_MAPPINGS = {"Pick": Pick}
+        """,
+    )
+    (loaded,) = home.load().packs
+    assert (loaded.failure, loaded.problems) == (None, {})
+    assert [entry.name for entry in loaded.classes] == ["Pick"]

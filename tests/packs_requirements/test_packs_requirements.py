@@ -231,3 +231,44 @@ def test_dependencies_that_setuptools_reads_from_files(pack: Path) -> None:
 def test_a_pack_that_is_one_file_wants_nothing(tmp_path: Path) -> None:
     (tmp_path / "node.py").touch()
     assert wanted_by(tmp_path / "node.py").requirements == ()
+
+
+def source(pack: Path, text: str, name: str = "__init__.py") -> list[tuple[str, str]]:
+    """What a pack wants with this source, and where it says so."""
+    (pack / name).parent.mkdir(exist_ok=True)
+    (pack / name).write_text(text)
+    return [(one.text, one.where.partition("/")[2]) for one in wanted_by(pack).requirements]
+
+
+def test_what_comfyui_brings_is_wanted_by_packs_that_import_it(pack: Path) -> None:
+    """Authors do not list it, since everybody has it; here nobody would."""
+    text = "import os, aiohttp.web\n\ndef run():\n    from einops import rearrange\n    import other\n"
+    assert source(pack, text, "py/server.py") == [("aiohttp", "py/server.py:1"), ("einops", "py/server.py:4")]
+
+
+def test_what_is_listed_is_wanted_as_it_is_listed(pack: Path) -> None:
+    (pack / "requirements.txt").write_text("einops<1\n")
+    assert source(pack, "import einops, aiohttp\n") == [
+        ("einops<1", "requirements.txt:1"),
+        ("aiohttp", "__init__.py:1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "try:\n    import einops\nexcept ImportError:\n    einops = None\n",
+        "from .einops import rearrange\nfrom . import aiohttp\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import einops\n",
+        "import einops_exts\n'''\nimport einops\n'''\n",
+        "import einops ( )\n",
+    ],
+)
+def test_what_a_pack_can_do_without_is_not_wanted(pack: Path, text: str) -> None:
+    assert source(pack, text) == []
+
+
+def test_a_pack_of_one_file_wants_what_it_imports(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("import aiohttp\n")
+    (one,) = wanted_by(tmp_path / "one.py").requirements
+    assert (one.text, one.where) == ("aiohttp", "one.py/one.py:1")

@@ -1,7 +1,8 @@
 """What a pack wants installed: `requirements.txt` and `pyproject.toml`, as pip would read them.
 
 Both count. Where both name a package, `requirements.txt` is followed, since that is the file that ComfyUI
-installs. A line that cannot be used is named, and the rest is read on. Lines that name a package index or a
+installs. What the source imports and neither names, since ComfyUI has it, is wanted too (`brought`).
+A line that cannot be used is named, and the rest is read on. Lines that name a package index or a
 place of packages are collected: whoever installs decides about them.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from comfykit.packs.brought import brought
 from comfykit.packs.requirement_lines import (
     BadLine,
     Option,
@@ -61,9 +63,10 @@ def wanted_by(pack_folder: Path, extras: Iterable[str] = ()) -> Wanted:
             reader.read_file(REQUIREMENTS)
         if (pack_folder / PROJECT).is_file():
             reader.read_project({canonicalize_name(extra) for extra in extras})
+    unlisted = brought(pack_folder, {requirement.name for requirement in reader.requirements})
     return Wanted(
         pack_folder.name,
-        tuple(reader.requirements),
+        (*reader.requirements, *unlisted),
         tuple(dict.fromkeys(reader.indexes)),
         tuple(reader.problems),
         tuple(reader.constraints),
