@@ -5,9 +5,10 @@
 
 FOLDER holds packs, each a folder in it, or is one. `--commits` is a file of lines "NAME OWNER/REPO COMMIT",
 for packs that are no checkouts. `--ran` one of lines "NAME NODES" with how many of a pack's nodes ran in a
-workflow, which this program does not find out. `--run-scripts` lets the `prestartup_script.py` of packs
-run, as ComfyUI does. `--told` keeps what each pack told, as JSON, and packs that told already are not
-imported again. Without `--update` the table goes to standard output.
+workflow; `--workflows FOLDER --home HOME` finds that out with the workflows there (`run_pack_workflows`).
+`--run-scripts` lets the `prestartup_script.py` of packs run, as ComfyUI does. `--told` keeps what each pack
+told, as JSON, and packs that told already are not imported again. Without `--update` the table goes to
+standard output.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from run_pack_workflows import nodes_that_ran
 
 from comfykit.compat.report import PackReport, report_of
 from comfykit.home import Home, open_home
@@ -94,6 +97,8 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--commits", type=Path)
     parser.add_argument("--ran", type=Path)
+    parser.add_argument("--workflows", type=Path)
+    parser.add_argument("--home", type=Path)
     parser.add_argument("--python", type=Path)
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--jobs", type=int, default=1)
@@ -102,6 +107,12 @@ def main() -> None:
     parser.add_argument("--update", type=Path)
     given = parser.parse_args()
     commits, ran = table_of_words(given.commits), table_of_words(given.ran)
+    if given.workflows:
+        if given.home is None:
+            parser.error("--workflows needs the --home that the packs are installed in")
+        for pack in packs_in(given.folders):
+            if (workflow := given.workflows / f"{pack.name}.json").is_file():
+                ran[pack.name] = [nodes_that_ran(workflow, given.home, given.python)[0]]
     lines = [f"| {' | '.join(COLUMNS)} |", "|--" * len(COLUMNS) + "|"]
     reports = []
     with tempfile.TemporaryDirectory() as folder:

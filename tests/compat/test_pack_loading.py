@@ -276,9 +276,33 @@ def test_a_part_of_a_pack_that_was_not_fetched_is_named(home: PackHome, source: 
     assert "git submodule" in (pack.failure.hint or "")
 
 
-def test_the_folders_that_packs_list_are_there(home: PackHome) -> None:
-    lists = "import os\nfrom folder_paths import get_input_directory as i, get_output_directory as o\n"
-    lists += "os.listdir(i()), os.listdir(o())"
-    home.pack("Lists", f"{lists}\n{ONE}")
-    (pack,) = home.load().packs
-    assert pack.failure is None
+def test_comfyuis_folders_are_there_when_packs_are_imported(home: PackHome) -> None:
+    """They are in ComfyUI, and packs list them to say what their classes take."""
+    home.pack(
+        "Lists",
+        """
+        import os
+        import folder_paths
+        class Pick:
+            @classmethod
+            def INPUT_TYPES(cls):
+                return {"required": {"folder": (os.listdir(folder_paths.get_output_directory()),)}}
+            RETURN_TYPES = ("STRING",)
+            FUNCTION = "pick"
+            def pick(self, folder):
+                return (folder,)
+        FOUND = [
+            os.path.isdir(place)
+            for place in (
+                folder_paths.models_dir,
+                folder_paths.get_input_directory(),
+                folder_paths.get_temp_directory(),
+            )
+        ]
+        assert FOUND == [True, True, True], FOUND
+        NODE_CLASS_MAPPINGS = {"Pick": Pick}
+        """,
+    )
+    (loaded,) = home.load().packs
+    assert (loaded.failure, loaded.problems) == (None, {})
+    assert [entry.name for entry in loaded.classes] == ["Pick"]

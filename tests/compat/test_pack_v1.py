@@ -559,3 +559,36 @@ def test_a_class_that_is_only_there_to_be_read_is_registered_and_cannot_run(home
     assert (pack.classes[0].name, dict(pack.problems)) == ("Notes", {})
     with pytest.raises(NodeFailed, match="Notes names no FUNCTION"):
         home.values(kept({}, "Notes"), "1")
+
+
+def test_objects_in_an_expanded_graph_are_the_engines_for_built_in_nodes(home: PackHome) -> None:
+    """A pack's CLIP that is a constant there, and no link, goes over the border like any result."""
+    define(
+        home,
+        """
+        class Write:
+            @classmethod
+            def INPUT_TYPES(cls):
+                return {"required": {"clip": ("CLIP",), "text": ("STRING", {})}}
+            RETURN_TYPES = ("CONDITIONING",)
+            FUNCTION = "write"
+            def write(self, clip, text):
+                inputs = {"clip": clip, "text": text}
+                return {
+                    "result": (["w", 0],),
+                    "expand": {"w": {"class_type": "CLIPTextEncode", "inputs": inputs}},
+                }
+        """,
+        "Write",
+    )
+    prompt = {
+        "c": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "demo.safetensors"}},
+        "direct": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["c", 1], "text": "a circle"}},
+        "also": {"class_type": "Keep", "inputs": {"value": ["direct", 0]}},
+        **kept({"clip": ["c", 1], "text": "a circle"}, "Write"),
+    }
+    runner = home.runner()
+    result = home.run(prompt, runner)
+    assert result.succeeded, (result.error, result.problems)
+    ((expanded, _),), ((direct, _),) = runner.values_of("1", 0)[0], runner.values_of("direct", 0)[0]
+    assert expanded.equal(direct)

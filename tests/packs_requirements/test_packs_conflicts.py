@@ -83,7 +83,9 @@ def test_an_address_that_does_not_answer_is_the_packs_fault(
     url = "http://127.0.0.1:9/gone-1.0-py3-none-any.whl"
     (conflict,) = conflicts(core_place, Gone=f"{url}\n", Fine="alpha\n")
     assert conflict.packs == ("Gone",)
-    assert "what Gone needs cannot be had" in conflict.message
+    assert conflict.message.startswith(
+        f"Gone wants gone @ {url} (Gone/requirements.txt:1), which cannot be fetched"
+    )
 
 
 def test_an_index_that_does_not_answer_is_nobodys_fault(
@@ -99,3 +101,16 @@ def test_addresses_of_repositories_that_are_not_there(core_place: Place) -> None
     one, two = "git+file:///nowhere/one", "git+file:///nowhere/two"
     (first, second) = conflicts(core_place, One=f"thing @ {one}\n", Two=f"thing @ {two}\n")
     assert {first.packs, second.packs} == {("One",), ("Two",)}
+
+
+def test_a_repository_that_cannot_be_fetched_is_what_it_is_about(core_place: Place) -> None:
+    """And not a package that the pack names too, and that has nothing to do with it."""
+    (conflict,) = conflicts(
+        core_place, Fine="numpy\nalpha\n", Gone="numpy\nalpha\ngit+file:///nowhere/one.git\n"
+    )
+    assert conflict.packs == ("Gone",)
+    assert conflict.message.startswith(
+        "Gone wants git+file:///nowhere/one.git (Gone/requirements.txt:3), which cannot be fetched: "
+    )
+    assert "/nowhere/one.git" in conflict.message.rpartition("fetched: ")[2]
+    assert conflict.suggestion == "leave out Gone"

@@ -119,10 +119,11 @@ def _prepare(place: Place, settings: Settings) -> None:
     guard.install()
     torchvision_ops.install()
     running.use_settings(settings)
-    modules.pack_folders[str(place.path)] = place.name
-    for folder in (settings.input_dir, settings.output_dir):  # which packs list, and which ComfyUI always has
+    # ComfyUI's folders are there before any pack; packs list them when they describe their classes.
+    for folder in (settings.home.models, settings.input_dir, settings.output_dir, settings.temp_dir):
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
+    modules.pack_folders[str(place.path)] = place.name
     if str(settings.home.root) not in sys.path:
         sys.path.append(str(settings.home.root))
 

@@ -19,7 +19,9 @@ def normal(returned: Any, count: int) -> NodeOutput | ExecutionBlocker | None:
         return returned
     if isinstance(returned, Mapping):
         return NodeOutput(
-            _slots(returned.get("result"), count), shown(returned.get("ui")), returned.get("expand")
+            _slots(returned.get("result"), count),
+            shown(returned.get("ui")),
+            _expanded(returned.get("expand")),
         )
     if hasattr(returned, "block_execution") and hasattr(returned, "result"):
         return _of_new_interface(returned, count)
@@ -29,7 +31,19 @@ def normal(returned: Any, count: int) -> NodeOutput | ExecutionBlocker | None:
 def _of_new_interface(output: Any, count: int) -> NodeOutput:
     blocked = output.block_execution
     result = ExecutionBlocker(blocked) if blocked is not None else _slots(output.result, count)
-    return NodeOutput(result, shown(output.ui), output.expand)
+    return NodeOutput(result, shown(output.ui), _expanded(output.expand))
+
+
+def _expanded(graph: Any) -> Any:
+    """A graph to expand into; objects that a pack put into it as constants become those of the engine."""
+    if not isinstance(graph, Mapping):
+        return graph
+    return {
+        key: {**node, "inputs": {name: to_engine(value) for name, value in node["inputs"].items()}}
+        if isinstance(node, Mapping) and isinstance(node.get("inputs"), Mapping)
+        else node
+        for key, node in graph.items()
+    }
 
 
 def _slots(result: Any, count: int) -> tuple[Any, ...] | ExecutionBlocker | None:

@@ -28,6 +28,9 @@ _NEEDS = re.compile(
     r"(?P<who>[^\s,`]+) depends? on `?(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)"
     r"(?P<versions>(?:,?[<>=!~]+[^\s,`]+)*)"
 )
+_REPOSITORY = re.compile(
+    r"Git operation failed|failed to (?:fetch|clone)|failed to find branch", re.IGNORECASE
+)
 _BUILD = re.compile(r"Failed to (?:download and )?build[^`]*`(?P<what>[^`]+)`")
 
 
@@ -86,6 +89,12 @@ class _Search:
     def describe(self, packs: Sequence[PackLines], guilty: Sequence[PackLines], refusal: Refusal) -> Conflict:
         """The conflict in words, with what would solve it."""
         names = tuple(lines.pack for lines in guilty)
+        if (gone := self._unreachable(names, refusal)) is not None:
+            why = _last_cause(refusal.text)
+            message = f"{gone.pack} wants {gone.text} ({gone.where}), which cannot be fetched: {why}"
+            return Conflict(
+                names, gone.name or gone.text, message, self._suggestion(packs, guilty, ()), refusal.text
+            )
         about, wants = self._about(guilty, refusal)
         return Conflict(
             names,
@@ -97,15 +106,24 @@ class _Search:
 
     def _with_address(self, refusal: Refusal) -> tuple[str, ...]:
         """Packs that name an address that is in uv's account."""
-        said = {address.rstrip(".,") for address in _ADDRESS.findall(refusal.text)}
-        return tuple(
-            dict.fromkeys(
-                requirement.pack
-                for requirements in self.asked.by_name.values()
-                for requirement in requirements
-                if requirement.url and any(address in requirement.url for address in said)
-            )
-        )
+        return tuple(dict.fromkeys(one.pack for one in self._at_addresses(refusal)))
+
+    def _at_addresses(self, refusal: Refusal) -> list[Requirement]:
+        """Requirements whose address is in uv's account, the one of its last lines first."""
+        said = [address.rstrip(".,'") for address in _ADDRESS.findall(refusal.text)]
+        return [
+            requirement
+            for address in dict.fromkeys(reversed(said))
+            for requirements in self.asked.by_name.values()
+            for requirement in requirements
+            if requirement.url and address in requirement.url
+        ]
+
+    def _unreachable(self, names: tuple[str, ...], refusal: Refusal) -> Requirement | None:
+        """The requirement of one of the packs that cannot be fetched; None where it is not that."""
+        if not _REPOSITORY.search(refusal.text):
+            return None
+        return next((one for one in self._at_addresses(refusal) if one.pack in names), None)
 
     def _about(self, guilty: Sequence[PackLines], refusal: Refusal) -> tuple[str, list[Requirement]]:
         """The package that it is about, and what the packs themselves say of it.
@@ -215,8 +233,9 @@ def _last_cause(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("hint:")]
     errors = [line for line in lines if re.match(r"[A-Za-z_.]*(Error|Exception)\b", line)]
     causes = [line.removeprefix("cause:").strip() for line in lines if line.startswith("cause:")]
-    if errors:
-        return errors[-1]
+    told = [line.removeprefix("fatal:").strip() for line in lines if line.startswith("fatal:")]
+    if errors or told:
+        return errors[-1] if errors else told[0]
     return (
         causes[-1] if causes else (lines[-1].removeprefix("error:").strip() if lines else "uv said nothing")
     )
