@@ -49,10 +49,10 @@ def test_a_pack_is_installed_listed_shown_checked_and_removed(run: Run, place: P
     source = pack(place.root / "source" / "Alpha", "thing<2", "numpy<2", classes=("A", "B"), install__py="1")
     head = commit(source)
     dry = run("install-nodes", f"file://{source}", "--dry-run")
-    assert f"add       Alpha  file://{source} @ {head[:10]}" in dry.stdout
-    assert "package   + thing 1.0  for Alpha" in dry.stdout
+    assert f"add        Alpha  file://{source} @ {head[:10]}" in dry.stdout
+    assert "package    + thing 1.0  for Alpha" in dry.stdout
     assert "numpy stays 2.4.6" in dry.stdout
-    assert "script    Alpha/install.py, 1 lines" in dry.stdout
+    assert "script     Alpha/install.py, 1 lines" in dry.stdout
     assert not place.home.exists()
     done = records(run("install-nodes", f"file://{source}", "--json"))
     assert [one for one in done if one["event"] == "imported"] == [
@@ -123,7 +123,7 @@ def test_sync_says_what_it_does(run: Run, place: Place) -> None:
     pack(place.root / "Alpha", "thing")
     run("install-nodes", "./Alpha")
     (place.home / "custom_nodes" / "Alpha" / "__init__.py").write_text("")
-    assert "replace   Alpha" in run("sync", "--dry-run").stdout
+    assert "replace    Alpha" in run("sync", "--dry-run").stdout
     assert "1 pack replaced" in run("sync", "--frozen").output
     assert "as its lock says" in run("sync", "--frozen").output
     run("packs", "lock")

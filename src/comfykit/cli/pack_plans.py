@@ -49,7 +49,8 @@ def carry(
             conflicts = plan.resolution.conflicts if plan.resolution else ()
             if dry_run:
                 status = "error" if conflicts else "success"
-                output.record(event="done", status=status, dry_run=True)
+                output.record(event="done", status=status, dry_run=True, **summary(plan))
+                output.say(f"{summary_words(plan)}; nothing was changed")
                 return FAILED if conflicts else OK
             if plan.is_empty and read_lock(settings.home) is not None:
                 return nothing_to_do(output)
@@ -65,10 +66,13 @@ def carry(
 
 
 def reporter_for(output: Output) -> Reporter:
-    """Says steps and warnings; files that are fetched are said once they are there."""
+    """Says each step, warnings, and how far what is fetched has come.
+
+    In lines also on a terminal: a question may come at any time, which bars would paint over.
+    """
     from comfykit.cli.transfers import plain_reporter
 
-    transfers = plain_reporter(output)
+    transfers = plain_reporter(output, verb="fetching", ended="fetched")
 
     def report(event: Event) -> None:
         match event:
@@ -123,10 +127,10 @@ def show_plan(plan: Plan, output: Output) -> None:
         _show_step(step, output)
     for path in plan.models:
         output.record(event="model", action="remove", path=path)
-        output.line(f"{'remove':8}  {path}  into the snapshot")
+        output.line(_row("remove", f"{path}  into the snapshot"))
     for _, path in plan.back:
         output.record(event="model", action="add", path=path)
-        output.line(f"{'add':8}  {path}  from the snapshot")
+        output.line(_row("add", f"{path}  from the snapshot"))
     for pack in plan.wanted:
         for problem in pack.problems:
             output.record(event="problem", pack=pack.pack, message=problem)
@@ -145,21 +149,34 @@ def nothing_to_do(output: Output) -> int:
 
 def tell(done: Done, output: Output) -> None:
     """What was done, and where the way back is."""
-    actions = [step.action for step in done.plan.steps if step.changes]
-    counts = {action: actions.count(action) for action in dict.fromkeys(actions)}
-    packages = len(done.plan.changes)
     for name, result in done.imports.items():
         output.record(event="imported", pack=name, classes=list(result.classes))
-        output.line(f"{'imported':8}  {name}  {len(result.classes)} node classes")
-    output.record(
-        event="done", status="success", changed=True, packs=counts, packages=packages, snapshot=done.snapshot
-    )
-    told = [f"{counted(count, 'pack')} {_PAST[action]}" for action, count in counts.items()]
-    told += [f"{counted(packages, 'package')} changed"] if packages else []
+        output.line(_row("imported", f"{name}  {counted(len(result.classes), 'node class', 'node classes')}"))
+    output.record(event="done", status="success", changed=True, **summary(done.plan), snapshot=done.snapshot)
     output.say(
-        f"{', '.join(told) or 'done'}; comfykit packs snapshot restore {done.snapshot} takes it back",
+        f"{summary_words(done.plan, past=True)}; comfykit packs snapshot restore {done.snapshot} "
+        "takes it back",
         style="green",
     )
+
+
+def summary(plan: Plan) -> dict[str, object]:
+    """How many packs and packages change, for a record."""
+    actions = [step.action for step in plan.steps if step.changes]
+    counts = {action: actions.count(action) for action in dict.fromkeys(actions)}
+    return {"packs": counts, "packages": len(plan.changes)}
+
+
+def summary_words(plan: Plan, *, past: bool = False) -> str:
+    """How many packs and packages change: `1 pack to add, 2 packages to change`."""
+    actions = [step.action for step in plan.steps if step.changes]
+    told = [
+        f"{counted(actions.count(action), 'pack')} {_PAST[action] if past else f'to {action}'}"
+        for action in dict.fromkeys(actions)
+    ]
+    if plan.changes:
+        told.append(f"{counted(len(plan.changes), 'package')} {'changed' if past else 'to change'}")
+    return ", ".join(told) or ("done" if past else "nothing to do")
 
 
 def _show_step(step: Step, output: Output) -> None:
@@ -179,7 +196,8 @@ def _show_step(step: Step, output: Output) -> None:
         tree=step.staged.tree if step.staged else None,
         note=step.note or None,
     )
-    output.line(f"{step.action:8}  {step.name}  {_source(origin)}{_was(step)}  {step.note}".rstrip())
+    told = (step.name, f"{_source(origin)}{_was(step)}", step.note and f"({step.note})")
+    output.line(_row(step.action, "  ".join(filter(None, told))))
 
 
 def _source(origin: Origin | None) -> str:
@@ -207,7 +225,7 @@ def _show_resolution(resolution: Resolution, output: Output) -> None:
             wanted_by=list(change.wanted_by),
         )
         by = f"  for {', '.join(change.wanted_by)}" if change.wanted_by else ""
-        output.line(f"{'package':8}  {_change_words(change)}{by}")
+        output.line(_row("package", f"{_change_words(change)}{by}"))
     for overruled in resolution.overruled:
         output.record(
             event="overruled",
@@ -217,7 +235,7 @@ def _show_resolution(resolution: Resolution, output: Output) -> None:
             name=overruled.name,
             kept=overruled.kept,
         )
-        output.line(f"{'overruled':8} {overruled}")
+        output.line(_row("overruled", str(overruled)))
     for note in resolution.notes:
         output.record(event="note", message=note)
         output.say(note)
@@ -230,7 +248,7 @@ def _show_resolution(resolution: Resolution, output: Output) -> None:
             suggestion=conflict.suggestion or None,
             detail=conflict.detail,
         )
-        output.line(f"{'conflict':8}  {conflict.message}")
+        output.line(_row("conflict", conflict.message))
         if conflict.suggestion:
             output.say(f"  hint: {conflict.suggestion}")
 
@@ -242,7 +260,12 @@ def _show_scripts(plan: Plan, output: Output) -> None:
         output.record(
             event="script", pack=script.pack, name=script.name, lines=script.lines, does=list(script.does)
         )
-        output.line(f"{'script':8}  {words}")
+        output.line(_row("script", words))
+
+
+def _row(word: str, told: str) -> str:
+    """A line of a plan: what becomes of something, and of what."""
+    return f"{word:9}  {told}"
 
 
 def _change_words(change: Change) -> str:

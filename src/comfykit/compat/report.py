@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from comfykit.home import Home
+from comfykit.packs.environment import Environment
 from comfykit.packs.index import remember
-from comfykit.packs.probing import SECONDS, probe_pack
+from comfykit.packs.probing import probe_pack
 from comfykit.packs.scan import scan
 
 
@@ -46,23 +46,25 @@ class PackReport:
         return tuple(name for name in self.named if name not in self.classes and name not in self.problems)
 
 
-def check_pack(path: Path, home: Home, *, python: Path | None = None, seconds: float = SECONDS) -> PackReport:
+def check_pack(
+    path: Path, home: Home, *, python: Path | None = None, seconds: float | None = None
+) -> PackReport:
     """Read a pack and import it in a process of its own; what came of it is kept in the index."""
     read = scan(path)
-    told = probe_pack(path, home, python=python, seconds=seconds, thorough=True)
+    environment = None if python is None else Environment(python)
+    told = probe_pack(path, home.root, environment, seconds=seconds, thorough=True)
     name = path.name.removesuffix(".py")
     remember(home, name, told)
-    failure: Mapping[str, Any] = told.get("failure") or {}
     return PackReport(
         name,
         read.classes,
-        tuple(told["classes"]),
-        dict(told["problems"]),
-        failure.get("cause"),
-        failure.get("hint"),
-        tuple(told.get("missing", ())),
-        tuple(told.get("lacks", ())),
-        tuple(told.get("blocked", ())),
+        told.classes,
+        told.problems,
+        told.cause,
+        told.hint,
+        told.missing,
+        told.lacks,
+        told.blocked,
         read.broken,
-        float(told.get("seconds", 0.0)),
+        told.seconds,
     )
