@@ -9,11 +9,12 @@ from comfykit.cli.confirm import confirm, is_attended
 from comfykit.cli.errors import FAILED, OK
 from comfykit.cli.models_upkeep import counted
 from comfykit.cli.output import Output
-from comfykit.errors import Interrupted, UsageError
+from comfykit.errors import Interrupted, PackError, UsageError
 from comfykit.events import Event, PackStep, Reporter, Warned
 
 if TYPE_CHECKING:
-    from comfykit.packs.resolution import Change, Resolution
+    from comfykit.packs.installed import Record
+    from comfykit.packs.resolution import Change, Conflict, Resolution
     from comfykit.packs.staging import Origin
     from comfykit.services.pack_changes import Workbench
     from comfykit.services.pack_plans import Allow, Done, Plan, Step
@@ -54,15 +55,23 @@ def carry(
                 return FAILED if conflicts else OK
             if plan.is_empty and read_lock(settings.home) is not None:
                 return nothing_to_do(output)
-            if not (conflicts or agreed("go on?", output, yes=yes)):
+            if conflicts:
+                raise _conflict_error(conflicts)
+            if not agreed("go on?", output, yes=yes):
                 output.say("nothing was changed")
                 return FAILED
-            scripts = run_scripts or (not conflicts and may_run_scripts(plan, output, yes=yes))
+            scripts = run_scripts or may_run_scripts(plan, output, yes=yes)
             done = work.carry_out(plan, run_scripts=scripts)
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted; everything is as it was") from error
     tell(done, output)
     return OK
+
+
+def _conflict_error(conflicts: Sequence[Conflict]) -> PackError:
+    """The end of a plan that cannot be carried out; what is the matter was shown with it."""
+    told = counted(len(conflicts), "conflict")
+    return PackError(f"{told} in what packs want, told above; nothing was changed")
 
 
 def reporter_for(output: Output) -> Reporter:
@@ -203,16 +212,21 @@ def _show_step(step: Step, output: Output) -> None:
 def _source(origin: Origin | None) -> str:
     if origin is None:
         return ""
-    pin = origin.commit[:10] if origin.commit else origin.version
+    pin = _pin(origin)
     return origin.url + (f" @ {pin}" if pin else "")
 
 
 def _was(step: Step) -> str:
+    """What is replaced, where that has another commit or version."""
     record = step.before.record if step.before else None
-    if step.action != "replace" or record is None:
+    if step.action != "replace" or record is None or step.staged is None:
         return ""
-    pin = record.commit[:10] if record.commit else record.version
-    return f" (was {pin})" if pin else ""
+    pin = _pin(record)
+    return f" (was {pin})" if pin and pin != _pin(step.staged.origin) else ""
+
+
+def _pin(known: Origin | Record) -> str | None:
+    return known.commit[:10] if known.commit else known.version
 
 
 def _show_resolution(resolution: Resolution, output: Output) -> None:

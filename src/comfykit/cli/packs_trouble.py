@@ -43,8 +43,8 @@ def check_command(
         _show(one, output)
     good = all(one.is_good for one in checked)
     output.record(event="done", status="success" if good else "error", packs=len(checked))
-    packs = counted(len(checked), "pack")
-    output.say(f"{sum(one.is_good for one in checked)} of {packs} can be imported")
+    good_ones = sum(one.is_good for one in checked)
+    output.say(f"{good_ones} of {counted(len(checked), 'pack')} can be imported")
     if not good:
         raise typer.Exit(1)
 
