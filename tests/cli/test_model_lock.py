@@ -45,7 +45,7 @@ def test_a_model_that_comes_is_locked_and_one_that_goes_is_not(home: Home) -> No
     assert read_lock(home) == Lock(packs=(PACK,), models=(OTHER, entry))
     run("models", "prune", "--yes")
     assert read_lock(home) == Lock(packs=(PACK,), models=(OTHER, entry))
-    assert '"event": "lock"' in run("models", "remove", "a", "--yes", "--json").stdout
+    assert '"event": "lock"' in run("models", "remove", "a.safetensors", "--yes", "--json").stdout
     assert read_lock(home) == Lock(packs=(PACK,), models=(OTHER,))
 
 

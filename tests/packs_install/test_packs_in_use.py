@@ -24,7 +24,8 @@ class Add:
         return {"required": {"a": ("INT", {"default": 1, "max": 99})}}
 
     def add(self, a):
-        return {"ui": {"sum": [a + STEP]}, "result": (a + STEP,)}
+        file = {"filename": f"{a + STEP}.png", "subfolder": "", "type": "output"}
+        return {"ui": {"images": [file]}, "result": (a + STEP,)}
 
 NODE_CLASS_MAPPINGS = {"PackAdd": Add}
 """
@@ -86,22 +87,22 @@ def test_a_pack_is_installed_listed_run_brought_up_to_date_and_switched_off(comf
 
     workflow = place.root / "add.json"
     workflow.write_text(json.dumps({"1": {"class_type": "PackAdd", "inputs": {"a": 41}}}))
-    assert [42] in outputs(comfykit.records("run", workflow))
+    assert outputs(comfykit.records("run", workflow)) == ["42.png"]
     (source / "__init__.py").write_text(f"STEP = 2\n{NODE}")
     commit(source)
     assert "1 pack to replace; nothing was changed" in comfykit("packs", "update", "--dry-run")
     comfykit("packs", "update")
-    assert [43] in outputs(comfykit.records("run", workflow))
+    assert outputs(comfykit.records("run", workflow)) == ["43.png"]
     comfykit("packs", "disable", "alpha")
     assert "PackAdd" in comfykit("run", workflow, code=2)
     assert "1 pack, 1 of them off" in comfykit("packs", "list")
     comfykit("packs", "snapshot", "restore", "2")
-    assert [42] in outputs(comfykit.records("run", workflow))
+    assert outputs(comfykit.records("run", workflow)) == ["42.png"]
 
 
-def outputs(records: list[dict[str, Any]]) -> list[object]:
-    """What output nodes showed."""
-    return [value for record in records for value in (record.get("ui") or {}).values()]
+def outputs(records: list[dict[str, Any]]) -> list[str]:
+    """Names of the files that output nodes said they wrote."""
+    return [file["filename"] for record in records if record["event"] == "output" for file in record["files"]]
 
 
 def test_a_lock_makes_the_same_home_elsewhere(comfykit: Shell) -> None:

@@ -95,14 +95,14 @@ def _sync(
 
 
 def _show(sync: SyncPlan, output: Output) -> None:
-    from comfykit.cli.pack_plans import show_plan
+    from comfykit.cli.plan_rows import row, show_plan
 
     show_plan(sync.plan, output)
     for model in sync.models:
         output.record(
             event="model", action="fetch", path=model.path, size=model.size, sources=list(model.sources)
         )
-        output.line(f"{'fetch':9}  models/{model.path}  {model.sources[0]}")
+        output.line(row("fetch", f"models/{model.path}  {model.sources[0]}"))
     for note in sync.notes:
         output.record(event="note", message=note)
         output.warn(note)
