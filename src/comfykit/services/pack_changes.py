@@ -36,7 +36,7 @@ from comfykit.packs.transaction import (
     Transaction,
     holding,
     is_held,
-    journal_path,
+    is_unfinished,
 )
 from comfykit.services.pack_hashes import with_hashes
 from comfykit.services.pack_imports import import_packs
@@ -277,6 +277,6 @@ def changing(
 
 def finish_interrupted(settings: Settings, reporter: Reporter = silent) -> None:
     """Take back what a killed process left of a change; a change that is under way is left alone."""
-    if journal_path(settings.home).is_file() and not is_held(settings.home):
+    if is_unfinished(settings.home) and not is_held(settings.home):
         with changing(settings, reporter=reporter):
             pass
