@@ -20,13 +20,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 from run_pack_workflows import nodes_that_ran
 
-from comfykit.compat.report import PackReport, report_of
-from comfykit.home import Home, open_home
-from comfykit.packs.probing import probe_pack
+from comfykit.packs.environment import Environment
+from comfykit.packs.probing import Probe, probe_pack
+from comfykit.packs.scan import scan
 
 BEGIN, END = "<!-- packs: begin -->", "<!-- packs: end -->"
 COLUMNS = ("pack", "commit", "classes in its source", "usable", "ran", "what is missing")
@@ -60,36 +61,35 @@ def commit_of(pack: Path) -> list[str]:
     return ["/".join(url.removesuffix(".git").split("/")[-2:]), commit]
 
 
-def row(report: PackReport, origin: list[str], ran: list[str]) -> str:
-    name, commit = (*origin, "", "")[:2] if origin else (report.pack, "")
-    named = len({*report.named, *report.classes, *report.problems})
-    cells = (name, commit[:8], str(named), str(len(report.classes)), " ".join(ran), lacking(report))
+def row(pack: Path, probe: Probe, origin: list[str], ran: list[str]) -> str:
+    name, commit = (*origin, "", "")[:2] if origin else (pack.name, "")
+    named = len({*scan(pack).classes, *probe.classes, *probe.problems})
+    cells = (name, commit[:8], str(named), str(len(probe.classes)), " ".join(ran), lacking(probe))
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
-def lacking(report: PackReport) -> str:
-    said = []
-    if report.failure:
-        said.append(report.failure)
-    said += [f"`{name}`: {why}" for name, why in list(report.problems.items())[:3]]
-    if report.lacks:
-        more = f" and {len(report.lacks) - 4} more" if len(report.lacks) > 4 else ""
-        said.append("in functions: " + ", ".join(f"`{name}`" for name in report.lacks[:4]) + more)
+def lacking(probe: Probe) -> str:
+    said = [probe.cause] if probe.cause else []
+    said += [f"`{name}`: {why}" for name, why in list(probe.problems.items())[:3]]
+    if probe.lacks:
+        more = f" and {len(probe.lacks) - 4} more" if len(probe.lacks) > 4 else ""
+        said.append("in functions: " + ", ".join(f"`{name}`" for name in probe.lacks[:4]) + more)
     return "; ".join(said).replace("\n", " ")
 
 
-def tried(pack: Path, home: Home, given: argparse.Namespace) -> PackReport:
+def tried(pack: Path, home: Path, given: argparse.Namespace) -> Probe:
     """What becomes of a pack: as it told before, or imported now."""
     kept = given.told / f"{pack.name}.json" if given.told else None
     if kept is not None and kept.is_file():
-        return report_of(pack, json.loads(kept.read_text(encoding="utf-8")))
-    told = probe_pack(
-        pack, home, python=given.python, seconds=given.seconds, thorough=True, scripts=given.run_scripts
+        return Probe(**json.loads(kept.read_text(encoding="utf-8")))
+    environment = Environment(given.python) if given.python else None
+    probe = probe_pack(
+        pack, home, environment, seconds=given.seconds, thorough=True, run_scripts=given.run_scripts
     )
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(told), encoding="utf-8")
-    return report_of(pack, told)
+        kept.write_text(json.dumps(asdict(probe)), encoding="utf-8")
+    return probe
 
 
 def main() -> None:
@@ -114,19 +114,17 @@ def main() -> None:
             if (workflow := given.workflows / f"{pack.name}.json").is_file():
                 ran[pack.name] = [nodes_that_ran(workflow, given.home, given.python)[0]]
     lines = [f"| {' | '.join(COLUMNS)} |", "|--" * len(COLUMNS) + "|"]
-    reports = []
-    with tempfile.TemporaryDirectory() as folder:
-        home = open_home(Path(folder))
-        packs = list(packs_in(given.folders))
-        with ThreadPoolExecutor(given.jobs) as pool:
-            for report in pool.map(lambda pack: tried(pack, home, given), packs):
-                reports.append(report)
-                print(f"{report.pack}: {report.failure or f'{len(report.classes)} classes'}", file=sys.stderr)
-        for pack, report in zip(packs, reports, strict=True):
-            origin = commits.get(pack.name) or commit_of(pack)
-            lines.append(row(report, origin, ran.get(pack.name, [])))
-    good = sum(report.works and bool(report.classes) for report in reports)
-    table = "\n".join([*lines, "", f"{good} of {len(reports)} were imported with all their classes."])
+    packs, good = list(packs_in(given.folders)), 0
+    with tempfile.TemporaryDirectory() as home, ThreadPoolExecutor(given.jobs) as pool:
+        for pack, probe in zip(
+            packs, pool.map(lambda one: tried(one, Path(home), given), packs), strict=True
+        ):
+            good += probe.is_imported and bool(probe.classes) and not probe.problems
+            print(
+                f"{pack.name}: {probe.cause or f'{len(probe.classes)} classes'}", file=sys.stderr, flush=True
+            )
+            lines.append(row(pack, probe, commits.get(pack.name) or commit_of(pack), ran.get(pack.name, [])))
+    table = "\n".join([*lines, "", f"{good} of {len(packs)} were imported with all their classes."])
     if given.update is None:
         print(table)
         return

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 from compat_packs import ONE, PackHome
@@ -8,9 +9,9 @@ from compat_packs import ONE, PackHome
 from comfykit.compat.registry import PackRegistry
 from comfykit.errors import InvalidWorkflow
 from comfykit.events import Warned
-from comfykit.packs import probing
 from comfykit.packs.index import class_index
 from comfykit.packs.known import known_pack
+from comfykit.packs.probing import Probe, probe_pack
 from comfykit.services.nodes import classes_of_packs
 from comfykit.services.workflows import NodeClasses
 
@@ -82,10 +83,9 @@ def test_classes_that_are_computed_are_asked_for_once_elsewhere(
     home.pack("Hidden", "NODE_CLASS_MAPPINGS = dict(x=1)")
     asked: list[str] = []
 
-    def told(pack: object, *rest: object, **options: object) -> dict[str, object]:
-        asked.append(str(pack))
-        classes = ["One"] if str(pack).endswith("Computed") else []
-        return {"classes": classes, "problems": {}, "failure": None}
+    def told(pack: Path, *rest: object, **options: object) -> Probe:
+        asked.append(pack.name)
+        return Probe(pack.name, ("One",) if pack.name == "Computed" else ())
 
     monkeypatch.setattr("comfykit.compat.registry.probe_pack", told)
     assert home.registry().get("One") is not None
@@ -184,22 +184,18 @@ def test_classes_that_were_added_by_hand_stay(home: PackHome) -> None:
 
 def test_a_probe_tells_what_importing_gave(home: PackHome) -> None:
     place = home.pack("Talks", "print('hello')\nimport comfy.utils\nhasattr(comfy.utils, 'gone')\n" + ONE)
-    told = probing.probe_pack(place, home.settings.home, thorough=True)
-    assert (told["pack"], told["classes"], told["failure"]) == ("Talks", ["One"], None)
-    assert told["missing"] == ["comfy.utils.gone"]
+    told = probe_pack(place, home.root, thorough=True)
+    assert (told.pack, told.classes, told.is_imported) == ("Talks", ("One",), True)
+    assert told.missing == ("comfy.utils.gone",)
 
 
 def test_a_pack_that_hangs_is_given_up(home: PackHome) -> None:
     place = home.pack("Hangs", "import time\ntime.sleep(600)")
-    told = probing.probe_pack(place, home.settings.home, seconds=0.2)
-    assert (told["failure"]["kind"], told["failure"]["cause"]) == (
-        "timeout",
-        "importing it took longer than 0.2 s",
-    )
+    told = probe_pack(place, home.root, seconds=0.2)
+    assert told.cause == "importing it took more than 0.2 s"
 
 
 def test_a_pack_that_ends_the_process_at_once_is_told(home: PackHome) -> None:
     place = home.pack("Ends", "import os\nos._exit(7)")
-    told = probing.probe_pack(place, home.settings.home)
-    assert told["failure"]["kind"] == "crash"
-    assert "ended with code 7" in told["failure"]["cause"]
+    told = probe_pack(place, home.root)
+    assert told.cause == "importing it ended Python (exit code 7)"

@@ -9,6 +9,7 @@ from comfykit.home import Home
 from comfykit.packs import index
 from comfykit.packs.index import class_index, remember
 from comfykit.packs.places import enabled_packs
+from comfykit.packs.probing import Probe
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_packs_that_went_are_forgotten(home: Home) -> None:
 def test_what_importing_told_is_kept_until_the_pack_changes(home: Home) -> None:
     (home.root / "custom_nodes" / "single.py").write_text("NODE_CLASS_MAPPINGS = computed()")
     assert class_index(home).unclear() == ["single"]
-    remember(home, "single", {"classes": ["One"], "problems": {"Two": "it fails"}, "failure": None})
+    remember(home, "single", Probe("single", ("One",), {"Two": "it fails"}))
     found = class_index(home)
     assert (found.providers("One"), found.providers("Two"), found.unclear()) == (["single"], ["single"], [])
     assert found.entries["single"].problems == {"Two": "it fails"}
@@ -72,7 +73,7 @@ def test_what_importing_told_is_kept_until_the_pack_changes(home: Home) -> None:
 
 
 def test_a_failed_import_keeps_what_the_source_says(home: Home) -> None:
-    remember(home, "beta", {"classes": [], "problems": {}, "failure": {"cause": "no cv2", "hint": "get it"}})
+    remember(home, "beta", Probe("beta", cause="no cv2", hint="get it"))
     entry = class_index(home).entries["beta"]
     assert (entry.failure, entry.hint, "Of beta" in entry.classes) == ("no cv2", "get it", True)
 

@@ -8,7 +8,7 @@ import pytest
 
 from comfykit.errors import PackError
 from comfykit.packs.spec import FOLDER, GIT, ZIP, Spec, parse_spec
-from comfykit.packs.staging import Origin, Staged, publish, stage
+from comfykit.packs.staging import Origin, Staged, stage
 from comfykit.packs.tree import tree_hash
 from fetch_support import PAGE, serving, sha256, status, whole
 from pack_sources_support import PACK, Heard, Repo, environment, files_of, settings, write_files, zip_of
@@ -66,7 +66,7 @@ def test_a_single_file(tmp_path: Path) -> None:
     one = write_files(tmp_path, {"one.py": "NODE_CLASS_MAPPINGS = {}\n"}) / "one.py"
     staged = bring("one.py", tmp_path)
     assert staged.origin == Origin(FOLDER, str(one), None, None, "one.py")
-    assert publish(staged, tmp_path / "custom_nodes").place.read_bytes() == one.read_bytes()
+    assert staged.folder.read_bytes() == one.read_bytes()
 
 
 def test_a_zip_over_http_with_and_without_its_checksum(tmp_path: Path) -> None:

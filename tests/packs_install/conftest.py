@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from comfykit.packs import import_test
+from comfykit.packs import probing
 from pack_support import Place, make_place, only_from, wheel
 
 
@@ -25,7 +25,7 @@ def place(tmp_path: Path, uv_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Pl
         "PYTHONPATH": str(Path(__file__).parents[1]),
     }.items():
         monkeypatch.setenv(variable, value)
-    monkeypatch.setattr(import_test, "PROBE", "probe_stand_in")
+    monkeypatch.setattr(probing, "PROBE", "probe_stand_in")
     place = make_place(tmp_path)
     wheel(place.wheels, "below", "1.0")
     wheel(place.wheels, "thing", "1.0", ["below"])

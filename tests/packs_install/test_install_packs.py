@@ -11,7 +11,7 @@ import pytest
 
 from comfykit.errors import PackError
 from comfykit.home import open_home
-from comfykit.packs import import_test
+from comfykit.packs import probing
 from comfykit.packs.environment import freeze
 from comfykit.packs.installed import list_packs, read_records
 from comfykit.packs.lock import read_lock
@@ -224,7 +224,7 @@ def test_an_interrupted_installation_is_undone_at_once(place: Place, monkeypatch
     def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pack_imports, "try_import", interrupted)
+    monkeypatch.setattr(pack_imports, "probe_pack", interrupted)
     with pytest.raises(KeyboardInterrupt):
         place.install("./Beta")
     assert place.state() == before
@@ -249,7 +249,7 @@ def test_what_a_pack_writes_while_it_is_tested_does_not_reach_the_home(place: Pl
 
 
 def test_a_pack_that_hangs_is_ended(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_test.try_import, "__defaults__", (None, 1.0))
+    monkeypatch.setattr(probing, "SECONDS", 1.0)
     pack(place.root / "Beta", code="import time\ntime.sleep(60)")
     with pytest.raises(PackError, match="took more than 1 s"):
         place.install("./Beta")

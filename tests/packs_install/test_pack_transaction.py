@@ -4,13 +4,14 @@ import errno
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from comfykit.errors import PackError
 from comfykit.home import Home
-from comfykit.packs.transaction import Packages, Transaction, holding, journal_path, recover
+from comfykit.packs.transaction import Packages, Transaction, holding, is_unfinished, journal_path, recover
 
 
 def never(packages: Packages) -> None:
@@ -165,6 +166,33 @@ def test_packages_that_cannot_be_put_back_leave_the_journal_for_the_next_try(hom
         change(home).roll_back(fail)
     assert journal_path(home).is_file()
     assert recover(home, lambda packages: None) == "1"
+    assert content(home.root) == before
+
+
+def leave_nothing(state: Path) -> None:
+    """Killed before anything was written."""
+
+
+def leave_a_journal_half_written(state: Path) -> None:
+    (state / ".journal.json.new").write_text("{")
+
+
+def leave_what_git_wrote_after_its_parent_was_gone(state: Path) -> None:
+    pack(state / "staging" / "1" / "late", "late")
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [leave_nothing, leave_a_journal_half_written, leave_what_git_wrote_after_its_parent_was_gone],
+)
+def test_what_is_left_without_a_journal_goes_too(home: Home, leave: Callable[[Path], None]) -> None:
+    before = content(home.root)
+    assert not is_unfinished(home)
+    journal_path(home).parent.mkdir(parents=True)
+    leave(journal_path(home).parent)
+    assert is_unfinished(home)
+    assert recover(home, never) is None
+    assert not is_unfinished(home)
     assert content(home.root) == before
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from comfykit.cli.app import build
 from comfykit.errors import ComfykitError, PackError, UsageError
 from comfykit.packs.environment import Environment, freeze
-from comfykit.packs.import_test import ImportResult
+from comfykit.packs.probing import Probe
 from comfykit.services import check_packs, pack_changes
 from pack_support import CORE, Place, commit, make_whole_environment, pack, wheel
 
@@ -50,10 +50,10 @@ def test_a_pack_is_installed_listed_shown_checked_and_removed(run: Run, place: P
     source = pack(place.root / "source" / "Alpha", "thing<2", "numpy<2", classes=("A", "B"), install__py="1")
     head = commit(source)
     dry = run("install-nodes", f"file://{source}", "--dry-run")
-    assert f"add       Alpha  file://{source} @ {head[:10]}" in dry.stdout
-    assert "package   + thing 1.0  for Alpha" in dry.stdout
+    assert f"add        Alpha  file://{source} @ {head[:10]}" in dry.stdout
+    assert "package    + thing 1.0  for Alpha" in dry.stdout
     assert "numpy stays 2.4.6" in dry.stdout
-    assert "script    Alpha/install.py, 1 lines" in dry.stdout
+    assert "script     Alpha/install.py, 1 lines" in dry.stdout
     assert not place.home.exists()
     done = records(run("install-nodes", f"file://{source}", "--json"))
     assert [one for one in done if one["event"] == "imported"] == [
@@ -93,19 +93,16 @@ def test_a_check_says_what_works_and_what_does_not(
     run: Run, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack(place.home / "custom_nodes" / "Alpha", classes=("Good", "Broken", "Left"))
-    told = {
-        "classes": ["Good"],
-        "problems": {"Broken": "KeyError: 't5'"},
-        "hints": ["let its script run"],
-        "missing": ["comfy.gone"],
-        "lacks": ["comfy.gone", *(f"comfy.sd.n{number}" for number in range(8))],
-        "warnings": ["a library is not whole"],
-    }
-
-    def try_import(*arguments: object, **options: object) -> ImportResult:
-        return ImportResult("Alpha", ("Good",), told=told)
-
-    monkeypatch.setattr(check_packs, "try_import", try_import)
+    told = Probe(
+        "Alpha",
+        classes=("Good",),
+        problems={"Broken": "KeyError: 't5'"},
+        hints=("let its script run",),
+        missing=("comfy.gone",),
+        lacks=("comfy.gone", *(f"comfy.sd.n{number}" for number in range(8))),
+        warnings=("a library is not whole",),
+    )
+    monkeypatch.setattr(check_packs, "probe_pack", lambda *arguments, **options: told)
     done = run("packs", "check", "Alpha")
     assert done.stdout.splitlines() == [
         "ok      Alpha  1 of 3 classes",
@@ -128,9 +125,9 @@ def test_a_conflict_is_said_in_words_and_fails(run: Run, place: Place) -> None:
     done = run("install-nodes", "./Alpha", "./Beta", "--dry-run", "--json", code=1)
     (conflict,) = [one for one in records(done) if one["event"] == "conflict"]
     assert (sorted(conflict["packs"]), conflict["about"]) == (["Alpha", "Beta"], "thing")  # type: ignore[call-overload]
-    with pytest.raises(PackError, match="nothing was changed") as caught:
+    assert conflict["suggestion"]
+    with pytest.raises(PackError, match="1 conflict in what packs want, told above; nothing was changed"):
         run("install-nodes", "./Alpha", "./Beta")
-    assert caught.value.hint
     assert not place.home.exists()
 
 
@@ -157,7 +154,7 @@ def test_sync_says_what_it_does(run: Run, place: Place) -> None:
     pack(place.root / "Alpha", "thing")
     run("install-nodes", "./Alpha")
     (place.home / "custom_nodes" / "Alpha" / "__init__.py").write_text("")
-    assert "replace   Alpha" in run("sync", "--dry-run").stdout
+    assert "replace    Alpha" in run("sync", "--dry-run").stdout
     assert "1 pack replaced" in run("sync", "--frozen").output
     assert "as its lock says" in run("sync", "--frozen").output
     run("packs", "lock")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from comfykit.errors import PackError
-from comfykit.events import Event, Warned
+from comfykit.events import Event, PackStep, Warned
 from comfykit.packs import change as changing
 from comfykit.packs import journal as journals
 from comfykit.packs.change import apply, recover, restore
@@ -109,13 +109,18 @@ def test_a_package_may_not_overwrite_the_core(place: Place) -> None:
 def test_a_file_that_runs_at_every_start_is_told(place: Place) -> None:
     told: list[Event] = []
     apply(place.resolve(place.pack("A", "starter\n")), place.environment, told.append)
-    assert told == [Warned("starter.pth, which Python runs at every start, comes with the packages")]
+    assert told == [
+        PackStep("", "fetching and building starter 1.0"),
+        Warned("starter.pth, which Python runs at every start, comes with the packages"),
+        PackStep("", "installing starter 1.0"),
+    ]
 
 
 def test_what_was_left_out_is_told(place: Place) -> None:
     told: list[Event] = []
     apply(place.resolve(place.pack("A", "vision-user\n")), place.environment, told.append)
-    assert told == [Warned("vision-user 1.0 needs torchaudio, which is not installed")]
+    warned = [event for event in told if isinstance(event, Warned)]
+    assert warned == [Warned("vision-user 1.0 needs torchaudio, which is not installed")]
 
 
 def test_a_git_requirement_is_installed_at_its_commit(place: Place, tmp_path: Path) -> None:

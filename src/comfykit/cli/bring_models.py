@@ -47,6 +47,7 @@ def bring(order: Order, output: Output) -> int:
 
 def _bring(order: Order, settings: Settings, output: Output) -> int:
     from comfykit.cli.confirm import is_attended
+    from comfykit.cli.model_lock import renew_lock
     from comfykit.cli.transfers import plain_reporter, reporter_for
     from comfykit.fetch.guide import open_guide
     from comfykit.fetch.hf_cache import cache_from
@@ -90,6 +91,8 @@ def _bring(order: Order, settings: Settings, output: Output) -> int:
             on_outcome=lambda outcome: _record(outcome, output),
             index=index,
         )
+    came = [str(outcome.entry.target) for outcome in outcomes if outcome.status != "failed"]
+    renew_lock(settings, output, came=came)
     return _end(outcomes, output)
 
 

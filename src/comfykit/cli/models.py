@@ -126,6 +126,7 @@ def remove_command(
 ) -> None:
     """Delete models of the home, after asking. Models in other folders are left alone."""
     from comfykit.cli.confirm import allowed
+    from comfykit.cli.model_lock import renew_lock
     from comfykit.cli.rates import size_words
     from comfykit.services.models import remove_models
     from comfykit.settings import resolve
@@ -137,9 +138,11 @@ def remove_command(
     if not allowed(f"delete {models_upkeep.counted(len(models), 'file')}?", output, yes=yes):
         output.say("nothing was deleted")
         raise typer.Exit(1)
-    freed = remove_models(resolve({"home": home}).home, models)
+    settings = resolve({"home": home})
+    freed = remove_models(settings.home, models)
     for model in models:
         output.record(event="removed", kind=model.kind, name=model.name, path=model.path)
+    renew_lock(settings, output, gone=[str(model.target) for model in models if model.target is not None])
     output.record(event="done", status="success", removed=len(models), freed=freed)
     output.say(f"{models_upkeep.counted(len(models), 'file')} deleted, {size_words(freed)} freed")
 

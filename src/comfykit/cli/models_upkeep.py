@@ -33,9 +33,9 @@ def chosen(
     return find_models(models, names) if names else models
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: `1 file`, `2 files`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, several: str = "") -> str:
+    """A number with its noun: `1 file`, `2 files`; `several` is the plural that does not end so."""
+    return f"{number} {noun}" if number == 1 else f"{number} {several or f'{noun}s'}"
 
 
 def verify_command(

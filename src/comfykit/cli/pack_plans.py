@@ -9,14 +9,14 @@ from comfykit.cli.confirm import confirm, is_attended
 from comfykit.cli.errors import FAILED, OK
 from comfykit.cli.models_upkeep import counted
 from comfykit.cli.output import Output
-from comfykit.errors import Interrupted, UsageError
+from comfykit.cli.plan_rows import row, show_plan
+from comfykit.errors import Interrupted, PackError, UsageError
 from comfykit.events import Event, PackStep, Reporter, Warned
 
 if TYPE_CHECKING:
-    from comfykit.packs.resolution import Change, Resolution
-    from comfykit.packs.staging import Origin
+    from comfykit.packs.resolution import Conflict
     from comfykit.services.pack_changes import Workbench
-    from comfykit.services.pack_plans import Allow, Done, Plan, Step
+    from comfykit.services.pack_plans import Allow, Done, Plan
     from comfykit.settings import Settings
 
 
@@ -49,14 +49,17 @@ def carry(
             conflicts = plan.resolution.conflicts if plan.resolution else ()
             if dry_run:
                 status = "error" if conflicts else "success"
-                output.record(event="done", status=status, dry_run=True)
+                output.record(event="done", status=status, dry_run=True, **summary(plan))
+                output.say(f"{summary_words(plan)}; nothing was changed")
                 return FAILED if conflicts else OK
             if plan.is_empty and read_lock(settings.home) is not None:
                 return nothing_to_do(output)
-            if not (conflicts or agreed("go on?", output, yes=yes)):
+            if conflicts:
+                raise _conflict_error(conflicts)
+            if not agreed("go on?", output, yes=yes):
                 output.say("nothing was changed")
                 return FAILED
-            scripts = run_scripts or (not conflicts and may_run_scripts(plan, output, yes=yes))
+            scripts = run_scripts or may_run_scripts(plan, output, yes=yes)
             done = work.carry_out(plan, run_scripts=scripts)
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted; everything is as it was") from error
@@ -64,11 +67,20 @@ def carry(
     return OK
 
 
+def _conflict_error(conflicts: Sequence[Conflict]) -> PackError:
+    """The end of a plan that cannot be carried out; what is the matter was shown with it."""
+    told = counted(len(conflicts), "conflict")
+    return PackError(f"{told} in what packs want, told above; nothing was changed")
+
+
 def reporter_for(output: Output) -> Reporter:
-    """Says steps and warnings; files that are fetched are said once they are there."""
+    """Says each step, warnings, and how far what is fetched has come.
+
+    In lines also on a terminal: a question may come at any time, which bars would paint over.
+    """
     from comfykit.cli.transfers import plain_reporter
 
-    transfers = plain_reporter(output)
+    transfers = plain_reporter(output, verb="fetching", ended="fetched")
 
     def report(event: Event) -> None:
         match event:
@@ -117,25 +129,6 @@ def may_run_scripts(plan: Plan, output: Output, *, yes: bool) -> bool:
     return False
 
 
-def show_plan(plan: Plan, output: Output) -> None:
-    """What would change, in words and as records."""
-    for step in plan.steps:
-        _show_step(step, output)
-    for path in plan.models:
-        output.record(event="model", action="remove", path=path)
-        output.line(f"{'remove':8}  {path}  into the snapshot")
-    for _, path in plan.back:
-        output.record(event="model", action="add", path=path)
-        output.line(f"{'add':8}  {path}  from the snapshot")
-    for pack in plan.wanted:
-        for problem in pack.problems:
-            output.record(event="problem", pack=pack.pack, message=problem)
-            output.say(f"warning: {problem}", style="yellow")
-    if plan.resolution is not None:
-        _show_resolution(plan.resolution, output)
-    _show_scripts(plan, output)
-
-
 def nothing_to_do(output: Output) -> int:
     """The end of a command that found everything as it should be."""
     output.record(event="done", status="success", changed=False)
@@ -145,109 +138,31 @@ def nothing_to_do(output: Output) -> int:
 
 def tell(done: Done, output: Output) -> None:
     """What was done, and where the way back is."""
-    actions = [step.action for step in done.plan.steps if step.changes]
-    counts = {action: actions.count(action) for action in dict.fromkeys(actions)}
-    packages = len(done.plan.changes)
     for name, result in done.imports.items():
         output.record(event="imported", pack=name, classes=list(result.classes))
-        output.line(f"{'imported':8}  {name}  {len(result.classes)} node classes")
-    output.record(
-        event="done", status="success", changed=True, packs=counts, packages=packages, snapshot=done.snapshot
-    )
-    told = [f"{counted(count, 'pack')} {_PAST[action]}" for action, count in counts.items()]
-    told += [f"{counted(packages, 'package')} changed"] if packages else []
+        output.line(row("imported", f"{name}  {counted(len(result.classes), 'node class', 'node classes')}"))
+    output.record(event="done", status="success", changed=True, **summary(done.plan), snapshot=done.snapshot)
     output.say(
-        f"{', '.join(told) or 'done'}; comfykit packs snapshot restore {done.snapshot} takes it back",
+        f"{summary_words(done.plan, past=True)}; comfykit packs snapshot restore {done.snapshot} "
+        "takes it back",
         style="green",
     )
 
 
-def _show_step(step: Step, output: Output) -> None:
-    from comfykit.services.packs import origin_of
-
-    origin: Origin | None = step.staged.origin if step.staged else None
-    if origin is None and step.before is not None and step.before.record and step.before.record.url:
-        origin = origin_of(step.before)
-    output.record(
-        event="pack",
-        action=step.action,
-        name=step.name,
-        enabled=step.enabled,
-        url=origin and origin.url,
-        commit=origin and origin.commit,
-        version=origin and origin.version,
-        tree=step.staged.tree if step.staged else None,
-        note=step.note or None,
-    )
-    output.line(f"{step.action:8}  {step.name}  {_source(origin)}{_was(step)}  {step.note}".rstrip())
+def summary(plan: Plan) -> dict[str, object]:
+    """How many packs and packages change, for a record."""
+    actions = [step.action for step in plan.steps if step.changes]
+    counts = {action: actions.count(action) for action in dict.fromkeys(actions)}
+    return {"packs": counts, "packages": len(plan.changes)}
 
 
-def _source(origin: Origin | None) -> str:
-    if origin is None:
-        return ""
-    pin = origin.commit[:10] if origin.commit else origin.version
-    return origin.url + (f" @ {pin}" if pin else "")
-
-
-def _was(step: Step) -> str:
-    record = step.before.record if step.before else None
-    if step.action != "replace" or record is None:
-        return ""
-    pin = record.commit[:10] if record.commit else record.version
-    return f" (was {pin})" if pin else ""
-
-
-def _show_resolution(resolution: Resolution, output: Output) -> None:
-    for change in resolution.changes:
-        output.record(
-            event="package",
-            name=change.name,
-            before=change.before,
-            after=change.after,
-            wanted_by=list(change.wanted_by),
-        )
-        by = f"  for {', '.join(change.wanted_by)}" if change.wanted_by else ""
-        output.line(f"{'package':8}  {_change_words(change)}{by}")
-    for overruled in resolution.overruled:
-        output.record(
-            event="overruled",
-            pack=overruled.pack,
-            requirement=overruled.requirement,
-            where=overruled.where,
-            name=overruled.name,
-            kept=overruled.kept,
-        )
-        output.line(f"{'overruled':8} {overruled}")
-    for note in resolution.notes:
-        output.record(event="note", message=note)
-        output.say(note)
-    for conflict in resolution.conflicts:
-        output.record(
-            event="conflict",
-            packs=list(conflict.packs),
-            about=conflict.about,
-            message=conflict.message,
-            suggestion=conflict.suggestion or None,
-            detail=conflict.detail,
-        )
-        output.line(f"{'conflict':8}  {conflict.message}")
-        if conflict.suggestion:
-            output.say(f"  hint: {conflict.suggestion}")
-
-
-def _show_scripts(plan: Plan, output: Output) -> None:
-    from comfykit.services.pack_scripts import what_they_do
-
-    for script, words in zip(plan.scripts, what_they_do(plan.scripts), strict=True):
-        output.record(
-            event="script", pack=script.pack, name=script.name, lines=script.lines, does=list(script.does)
-        )
-        output.line(f"{'script':8}  {words}")
-
-
-def _change_words(change: Change) -> str:
-    if change.before is None:
-        return f"+ {change.name} {change.after}"
-    if change.after is None:
-        return f"- {change.name} {change.before}"
-    return f"{change.name} {change.before} -> {change.after}"
+def summary_words(plan: Plan, *, past: bool = False) -> str:
+    """How many packs and packages change: `1 pack to add, 2 packages to change`."""
+    actions = [step.action for step in plan.steps if step.changes]
+    told = [
+        f"{counted(actions.count(action), 'pack')} {_PAST[action] if past else f'to {action}'}"
+        for action in dict.fromkeys(actions)
+    ]
+    if plan.changes:
+        told.append(f"{counted(len(plan.changes), 'package')} {'changed' if past else 'to change'}")
+    return ", ".join(told) or ("done" if past else "nothing to do")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from comfykit.cli import packs_snapshots, packs_trouble
+from comfykit.cli.models_upkeep import counted
 from comfykit.cli.options import HomeOption, JsonOption, YesOption
 from comfykit.cli.output import Output
 
@@ -45,7 +46,8 @@ def list_command(home: HomeOption = None, as_json: JsonOption = False) -> None:
         output.record(event="pack", **_facts(pack))
     if packs:
         output.table(("pack", "is", "version", "source"), [_row(pack) for pack in packs])
-    output.say(f"{len(packs)} packs, {sum(not pack.enabled for pack in packs)} of them off")
+    off = sum(not pack.enabled for pack in packs)
+    output.say(counted(len(packs), "pack") + (f", {off} of them off" if off else ""))
 
 
 @app.command("show")
@@ -84,7 +86,8 @@ def show_command(
                 if value:
                     output.line(f"  {word:9} {value}")
         some = "" if found.complete else " and perhaps more, which it computes"
-        output.line(f"  {'classes':9} {len(found.classes)}{some}: {', '.join(found.classes)}")
+        listed = f": {', '.join(found.classes)}" if found.classes else ""
+        output.line(f"  {'classes':9} {len(found.classes)}{some}{listed}")
         output.line(f"  {'needs':9} {', '.join(needs) or 'nothing'}")
         for problem in wanted.problems:
             output.warn(problem)
@@ -174,7 +177,7 @@ def lock_command(home: HomeOption = None, as_json: JsonOption = False) -> None:
         lock = write_lock(work)
     counts = {"packs": len(lock.packs), "packages": len(lock.packages), "models": len(lock.models)}
     output.record(event="done", status="success", **counts)
-    output.say(", ".join(f"{count} {name}" for name, count in counts.items()), style="green")
+    output.say(", ".join(counted(count, name[:-1]) for name, count in counts.items()), style="green")
 
 
 def _carry(

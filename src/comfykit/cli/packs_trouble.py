@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from comfykit.cli.models_upkeep import counted
 from comfykit.cli.options import HomeOption, JsonOption
 from comfykit.cli.output import Output
 
@@ -42,7 +43,8 @@ def check_command(
         _show(one, output)
     good = all(one.is_good for one in checked)
     output.record(event="done", status="success" if good else "error", packs=len(checked))
-    output.say(f"{sum(one.is_good for one in checked)} of {len(checked)} packs can be imported")
+    good_ones = sum(one.is_good for one in checked)
+    output.say(f"{good_ones} of {counted(len(checked), 'pack')} can be imported")
     if not good:
         raise typer.Exit(1)
 
@@ -64,7 +66,8 @@ def _show(one: Checked, output: Output) -> None:
         warnings=list(one.warnings),
     )
     word = "ok" if one.is_good else "fails"
-    output.line(f"{word:6}  {one.pack.name}  {len(one.classes)} of {len(one.offered)} classes")
+    classes = counted(len(one.offered), "class", "classes")
+    output.line(f"{word:6}  {one.pack.name}  {len(one.classes)} of {classes}")
     if one.cause:
         output.line(f"        {one.cause}")
     if one.hint:

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 def recover_packs(settings: Settings, output: Output) -> None:
     """Finish the roll-back of a change of packs that was cut off, if there is one."""
-    from comfykit.packs.transaction import journal_path
+    from comfykit.packs.transaction import is_unfinished
 
-    if journal_path(settings.home).is_file():
+    if is_unfinished(settings.home):
         from comfykit.cli.pack_plans import reporter_for
         from comfykit.services.pack_changes import finish_interrupted
 

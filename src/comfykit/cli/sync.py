@@ -38,7 +38,8 @@ def command(
     """
     from comfykit.cli.recovery import recover_packs
     from comfykit.packs.environment import Environment
-    from comfykit.services.sync import is_synced, needed_lock
+    from comfykit.services.lock_difference import is_synced
+    from comfykit.services.sync import needed_lock
     from comfykit.settings import resolve
 
     output, settings = Output(as_json=as_json), resolve({"home": home})
@@ -55,7 +56,16 @@ def command(
 def _sync(
     settings: Settings, lock: Lock, output: Output, *, dry_run: bool, yes: bool, run_scripts: bool
 ) -> int:
-    from comfykit.cli.pack_plans import agreed, allow_indexes, may_run_scripts, reporter_for, tell
+    from comfykit.cli.models_upkeep import counted
+    from comfykit.cli.pack_plans import (
+        agreed,
+        allow_indexes,
+        may_run_scripts,
+        reporter_for,
+        summary,
+        summary_words,
+        tell,
+    )
     from comfykit.errors import Interrupted
     from comfykit.fetch.guide import open_guide
     from comfykit.services.pack_changes import changing
@@ -66,7 +76,9 @@ def _sync(
             sync = plan_sync(work, lock, allow=allow_indexes(output, yes=yes))
             _show(sync, output)
             if dry_run:
-                output.record(event="done", status="success", dry_run=True)
+                output.record(event="done", status="success", dry_run=True, **summary(sync.plan))
+                models = f"{counted(len(sync.models), 'model')} to fetch, " if sync.models else ""
+                output.say(f"{models}{summary_words(sync.plan)}; nothing was changed")
                 return OK
             if sync.is_empty:
                 _end_unchanged(output)
@@ -83,14 +95,14 @@ def _sync(
 
 
 def _show(sync: SyncPlan, output: Output) -> None:
-    from comfykit.cli.pack_plans import show_plan
+    from comfykit.cli.plan_rows import row, show_plan
 
     show_plan(sync.plan, output)
     for model in sync.models:
         output.record(
             event="model", action="fetch", path=model.path, size=model.size, sources=list(model.sources)
         )
-        output.line(f"{'fetch':8}  models/{model.path}  {model.sources[0]}")
+        output.line(row("fetch", f"models/{model.path}  {model.sources[0]}"))
     for note in sync.notes:
         output.record(event="note", message=note)
         output.warn(note)

@@ -55,9 +55,9 @@ def reporter_for(
         yield _Lines(output, verb, ended)
 
 
-def plain_reporter(output: Output) -> TransferReporter:
+def plain_reporter(output: Output, *, verb: str = "reading", ended: str = "read") -> TransferReporter:
     """One without bars, for what is said before anything moves: bars would paint over a question."""
-    return _Records(output) if output.as_json else _Lines(output, "reading", "read")
+    return _Records(output) if output.as_json else _Lines(output, verb, ended)
 
 
 class _Records:
@@ -120,13 +120,15 @@ class _Lines:
                 self._shown[name] = time.monotonic()
                 size = f" ({size_words(total)})" if total is not None else ""
                 host = self._progress.files[name].host
-                self._output.say(f"{self._verb} {name}{size}" + (f" from {host}" if host else ""))
+                if size or host:  # what lies on this machine is there before anybody has read the line
+                    self._output.say(f"{self._verb} {name}{size}" + (f" from {host}" if host else ""))
             case TransferAdvanced(name, done) if time.monotonic() - self._shown[name] >= _LINE_SECONDS:
                 self._shown[name] = time.monotonic()
                 self._output.say(self._line(name, done))
             case TransferEnded(name, size, error):
                 told = f"failed: {error}" if error else f"{self._told_end}, {size_words(size)}"
-                self._output.say(f"[{self._progress.ended}/{self._progress.expected}] {name} {told}")
+                count = f"[{self._progress.ended}/{self._progress.expected}] "
+                self._output.say(f"{count if self._progress.expected else ''}{name} {told}")
 
     def _line(self, name: str, done: int) -> str:
         """How far one file is, and all of them where there are several."""

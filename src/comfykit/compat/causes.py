@@ -49,7 +49,10 @@ def cause_of(error: BaseException, folder: Path) -> Cause:
             distribution = distribution_of(root.name)
             kind, subject = "package", distribution
             message = f"the Python package {root.name!r} is missing"
-            hint = f"it comes with {distribution}: comfykit install-nodes {folder} brings what the pack lists"
+            hint = (
+                f"it comes with {distribution}: comfykit packs enable {folder.name} installs what the pack "
+                f"lists, and pip install {distribution} what it forgot"
+            )
             break
     if kind == "error" and isinstance(error, SystemExit):
         kind, message = "exit", f"it ended the process while it was imported (exit code {error.code})"

@@ -35,60 +35,6 @@ _CARRIED = (
 )
 
 
-class PackHost:
-    """Samples with a model as a pack's `ModelPatcher` has it."""
-
-    def __init__(self, patcher: ModelPatcher) -> None:
-        self.patcher = patcher
-
-    def restore(self, made: ModelPatcher) -> None:
-        """Give a new patcher of the model what the pack's has beside the weights."""
-        source = self.patcher.clone()
-        if type(source) is not type(made):
-            made.__class__ = type(source)
-            made.__dict__.update(
-                {name: value for name, value in source.__dict__.items() if name not in made.__dict__}
-            )
-        levels = made.object_patches.get("model_sampling")
-        for name in _CARRIED:
-            setattr(made, name, getattr(source, name))
-        if levels is not None and not self._has_levels(made):
-            made.object_patches["model_sampling"] = levels
-
-    def _has_levels(self, made: ModelPatcher) -> bool:
-        """Whether levels and parametrization are still those that the pack gave."""
-        from comfykit.compat.host.comfy.model_sampling import engine_parts
-
-        own = made.object_patches.get("model_sampling")
-        return own is not None and made.core is not None and engine_parts(own)[0] is made.core.levels
-
-    def __call__(
-        self,
-        guider: Guider,
-        residency: Residency,
-        *,
-        samples: Tensor,
-        noise: Tensor,
-        sampler: SamplerSpec,
-        sigmas: Tensor,
-        seed: int,
-        mask: Tensor | None = None,
-        callback: Callable[[StepInfo], None] = lambda info: None,
-    ) -> Sampled:
-        """As `guiders.sample`."""
-        return sample_hosted(
-            guider,
-            residency,
-            samples=samples,
-            noise=noise,
-            sampler=sampler,
-            sigmas=sigmas,
-            seed=seed,
-            mask=mask,
-            callback=callback,
-        )
-
-
 def sample_hosted(
     guider: Guider,
     residency: Residency,
@@ -126,3 +72,33 @@ def sample_hosted(
     form = hosted.model_patcher.model.process_latent_out
     denoised = form(last[0]) if last else found
     return Sampled(found.float().cpu(), denoised.float().cpu())
+
+
+class PackHost:
+    """Samples with a model as a pack's `ModelPatcher` has it."""
+
+    def __init__(self, patcher: ModelPatcher) -> None:
+        self.patcher = patcher
+
+    def restore(self, made: ModelPatcher) -> None:
+        """Give a new patcher of the model what the pack's has beside the weights."""
+        source = self.patcher.clone()
+        if type(source) is not type(made):
+            made.__class__ = type(source)
+            made.__dict__.update(
+                {name: value for name, value in source.__dict__.items() if name not in made.__dict__}
+            )
+        levels = made.object_patches.get("model_sampling")
+        for name in _CARRIED:
+            setattr(made, name, getattr(source, name))
+        if levels is not None and not self._has_levels(made):
+            made.object_patches["model_sampling"] = levels
+
+    def _has_levels(self, made: ModelPatcher) -> bool:
+        """Whether levels and parametrization are still those that the pack gave."""
+        from comfykit.compat.host.comfy.model_sampling import engine_parts
+
+        own = made.object_patches.get("model_sampling")
+        return own is not None and made.core is not None and engine_parts(own)[0] is made.core.levels
+
+    __call__ = staticmethod(sample_hosted)  # as `guiders.sample`

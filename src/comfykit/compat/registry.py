@@ -170,7 +170,7 @@ class PackRegistry(Registry):
             place = self.index.places[pack]
             if pack in self._packs or self.index.entries[pack].is_current:
                 continue
-            remember(self._settings.home, pack, probe_pack(place.path, self._settings.home))
+            remember(self._settings.home, pack, probe_pack(place.path, self._settings.home.root))
             self._index = None
             if name in self.index.entries[pack].classes:
                 self._load(place)

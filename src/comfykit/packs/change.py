@@ -15,7 +15,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from comfykit.errors import PackError
-from comfykit.events import Reporter, Warned, silent
+from comfykit.events import PackStep, Reporter, Warned, silent
 from comfykit.packs import journal as journals
 from comfykit.packs.environment import Environment, Installed, applicable, core, look
 from comfykit.packs.one_choice import standing_for
@@ -24,6 +24,7 @@ from comfykit.packs.staged_packages import Incoming, check_files, stage_packages
 from comfykit.packs.uv_tool import Sources, run_uv
 
 _STAGED = "staged-"
+_SHOWN = 4
 
 
 def apply(
@@ -153,13 +154,19 @@ class _Change:
             listed = Path(staged) / "pins.txt"
             listed.write_text("".join(f"{pin}\n" for pin in pins), encoding="utf-8")
             incoming = Incoming()
+            coming = [f"{name} {after[name]}" for name in sorted(changed) if name in after]
             if pins:
+                self.reporter(PackStep("", f"fetching and building {_few(coming)}"))
                 incoming = stage_packages(
                     listed, Path(staged), self.environment, self.sources, self.installed
                 )
                 check_files(incoming, self.installed, changed, core(self.installed), self.reporter)
             journal = journals.begin(self.folder, self.installed, kept, incoming.files)
             try:
+                if removed:
+                    self.reporter(PackStep("", f"removing {_few(sorted(removed))}"))
+                if pins:
+                    self.reporter(PackStep("", f"installing {_few(coming)}"))
                 self._install(listed if pins else None, removed)
                 self._check(after, incoming)
             except BaseException:
@@ -214,6 +221,12 @@ class _Change:
                     self.reporter(
                         Warned(f"{name} {found.version} needs {requirement}, which is not installed")
                     )
+
+
+def _few(names: Sequence[str]) -> str:
+    """Some of many names, for a line of progress."""
+    shown = names if len(names) <= _SHOWN + 1 else [*names[:_SHOWN], f"{len(names) - _SHOWN} more"]
+    return ", ".join(shown)
 
 
 def _pin(name: str, value: str) -> str:

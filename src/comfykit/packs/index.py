@@ -2,7 +2,7 @@
 
 The index is kept in the home and renewed, pack by pack, when a source file has another size or time. What a
 pack offers is read from its source (`scan`); where it computes names, importing it once in a process of its
-own tells more (`comfykit.compat.probe`), and `remember` keeps what came of that.
+own tells more (`probing`), and `remember` keeps what came of that.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import comfykit
 from comfykit.home import Home
 from comfykit.packs.places import Place, enabled_packs
+from comfykit.packs.probing import Probe
 from comfykit.packs.scan import scan, source_files
 
 VERSION = 1
@@ -83,8 +84,8 @@ def class_index(home: Home) -> ClassIndex:
     return ClassIndex(places, entries)
 
 
-def remember(home: Home, pack: str, probe: Mapping[str, Any]) -> None:
-    """Keep what importing a pack told: the object that `comfykit.compat.probe` prints.
+def remember(home: Home, pack: str, probe: Probe) -> None:
+    """Keep what importing a pack told.
 
     One that failed to be imported keeps the names that its source says.
     """
@@ -92,18 +93,16 @@ def remember(home: Home, pack: str, probe: Mapping[str, Any]) -> None:
     place, entry = index.places.get(pack), index.entries.get(pack)
     if place is None or entry is None:
         return
-    failure = probe.get("failure")
-    classes = entry.classes if failure else tuple(str(name) for name in probe.get("classes", ()))
-    problems = {str(name): str(why) for name, why in dict(probe.get("problems", {})).items()}
+    classes = probe.classes if probe.is_imported else entry.classes
     known = Entry(
         pack,
         entry.signature,
-        tuple(dict.fromkeys([*classes, *problems])),
-        complete=not failure or entry.complete,
+        tuple(dict.fromkeys([*classes, *probe.problems])),
+        complete=probe.is_imported or entry.complete,
         probed=True,
-        failure=str(failure["cause"]) if failure else None,
-        hint=failure.get("hint") if failure else None,
-        problems=problems,
+        failure=probe.cause,
+        hint=probe.hint,
+        problems=dict(probe.problems),
         packages=_packages(),
     )
     _write(home, {**index.entries, pack: known})

@@ -1,4 +1,4 @@
-"""Preparing a pack, whatever its source, in an area beside the packs that are in use."""
+"""Bringing a pack, whatever its source, into a folder beside the packs that are in use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from comfykit.events import Reporter, silent
 from comfykit.fetch.mirrors import without_secrets
 from comfykit.packs import spec as kinds
 from comfykit.packs.archive import check_size, unpack
-from comfykit.packs.area import Published, exchange
 from comfykit.packs.download import Downloads, fetch_archive, open_downloads
 from comfykit.packs.git import Fetching, fetch_repository
 from comfykit.packs.limits import USUAL, PackLimits
@@ -66,7 +65,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A pack that is ready to be published: a folder in an area, or a single file there."""
+    """A pack that is ready to be put in place: a folder, or a single file."""
 
     folder: Path
     origin: Origin
@@ -75,7 +74,7 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class _Errand:
-    """What bringing one pack takes; `place` is a folder in the area that is its own."""
+    """What bringing one pack takes; `place` is a folder that is its own."""
 
     spec: Spec
     place: Path
@@ -94,11 +93,11 @@ def stage(
     cancel: threading.Event | None = None,
     limits: PackLimits = USUAL,
 ) -> Staged:
-    """Bring a pack into the area `into`, where nothing is run and nobody finds it yet.
+    """Bring a pack into the folder `into`, where nothing is run and nobody finds it yet.
 
     `environment` names mirrors and tokens (`os.environ` unless it is given). May be called from several
     threads. Raises `PackError` for what cannot be had, is no pack, or is known to do harm, and
-    `Interrupted` once `cancel` is set; nothing is left in the area then.
+    `Interrupted` once `cancel` is set; nothing is left in the folder then.
     """
     _refuse(spec)
     environment = os.environ if environment is None else environment
@@ -115,12 +114,6 @@ def stage(
         return _settle(brought, origin, into)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-
-
-def publish(staged: Staged, custom_nodes: Path) -> Published:
-    """Put a staged pack to its place by a rename; what was there before lies in the area until it ends."""
-    custom_nodes.mkdir(parents=True, exist_ok=True)
-    return exchange(staged.folder, custom_nodes / staged.origin.name)
 
 
 def _refuse(spec: Spec) -> None:

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ from comfykit.packs.layout import packs_folder, state_folder
 
 JOURNAL = "journal.json"
 _VERSION = 1
+_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,14 @@ def journal_path(home: Home) -> Path:
     return state_folder(home) / JOURNAL
 
 
+def is_unfinished(home: Home) -> bool:
+    """Whether a change is under way, or a killed process left something of one."""
+    journal = journal_path(home)
+    if any(os.path.lexists(path) for path in (journal, _beside(journal), _staging(home))):
+        return True
+    return journal.parent.is_dir() and not any(journal.parent.iterdir())
+
+
 def recover(home: Home, put_back: PutBack) -> str | None:
     """Finish what a killed process began; the name of its change, None where there is nothing to do.
 
@@ -127,7 +137,10 @@ def recover(home: Home, put_back: PutBack) -> str | None:
         if state["version"] != _VERSION:
             raise ValueError(f"version {state['version']}")
     except FileNotFoundError:
-        _beside(path).unlink(missing_ok=True)
+        _clean_up(home, path)
+        for folder in (path.parent, path.parent.parent):  # made, and the journal not yet
+            with suppress(OSError):
+                folder.rmdir()
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PackError(
@@ -273,7 +286,11 @@ def _move_back(place: Path, kept: Path, *, there: bool) -> None:
 
 
 def _clean_up(home: Home, journal: Path) -> None:
-    shutil.rmtree(_staging(home), ignore_errors=True)  # a thread may still be writing there
+    for wait in _WAITS:  # a thread, or git whose parent was killed, may still be writing there
+        shutil.rmtree(_staging(home), ignore_errors=True)
+        if not _staging(home).exists():
+            break
+        time.sleep(wait)
     _beside(journal).unlink(missing_ok=True)
     journal.unlink(missing_ok=True)
 

@@ -14,6 +14,7 @@ from uv import find_uv_bin
 
 from comfykit.errors import PackError
 from comfykit.packs.environment import Environment
+from comfykit.packs.strangers import without_secrets
 
 SECONDS = 3600.0  # some packages are built for half an hour
 
@@ -23,7 +24,6 @@ _KEPT = re.compile(
     r"HTTP_.*|SYSTEM_CERTS|NATIVE_TLS|INSECURE_HOST|KEYRING_PROVIDER|CONCURRENT_.*|LINK_MODE|EXCLUDE_NEWER|"
     r"CONFIG_FILE|NO_CONFIG|REQUEST_TIMEOUT|NO_BUILD)"
 )
-_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +112,14 @@ def run_uv(
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
-def without_secrets() -> dict[str, str]:
-    """Our environment variables for a stranger's code: less those that look like a secret."""
-    return {name: value for name, value in os.environ.items() if not _SECRET.search(name)}
-
-
 def _environment() -> dict[str, str]:
     kept = {
         name: value
-        for name, value in os.environ.items()
-        if (name.startswith("UV_") and _KEPT.fullmatch(name))
-        or (not name.startswith("UV_") and not _SECRET.search(name) and name != "PYTHONPATH")
+        for name, value in without_secrets().items()
+        if not name.startswith("UV_") and name != "PYTHONPATH"
     }
+    # uv itself sees the passwords of its indexes.
+    kept |= {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name)}
     # git asks nobody, and fetches by no other protocol, also where a submodule or a redirect says so.
     git = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "https:http:ssh:file"}
     # What uv says is read by `conflicts`: its lines are not to be broken at a terminal's width.

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from comfykit.home import Home
 from comfykit.packs.environment import Environment
-from comfykit.packs.import_test import try_import
-from comfykit.packs.index import class_index, remember
+from comfykit.packs.index import remember
 from comfykit.packs.installed import Pack, read_records
+from comfykit.packs.probing import probe_pack
 from comfykit.services.packs import look_at
 
 
@@ -50,24 +50,20 @@ def check_pack(pack: Pack, home: Home, environment: Environment | None = None) -
     """Look at a pack and import it in a process of its own; its index entry is renewed by what that told."""
     found, wanted = look_at(pack)
     record = read_records(home).get(pack.name)
-    options = ["--thorough", *(["--run-scripts"] if record is not None and record.scripts else [])]
-    result = try_import(pack.path, home.root, environment, options=options)
-    told = result.told or {}
-    if pack.enabled and result.told is not None:
-        class_index(home)
+    scripts = record is not None and record.scripts
+    told = probe_pack(pack.path, home.root, environment, thorough=True, run_scripts=scripts)
+    if pack.enabled:
         remember(home, pack.name.removesuffix(".py"), told)
-    missing = tuple(str(name) for name in told.get("missing", ()))
-    broken = {str(name): str(why) for name, why in dict(told.get("problems", {})).items()}
     return Checked(
         pack,
-        result.classes,
-        tuple(dict.fromkeys([*found.classes, *result.classes, *broken])),
-        result.cause,
-        result.hint or " / ".join(str(hint) for hint in told.get("hints", ())) or None,
-        missing,
-        tuple(str(name) for name in told.get("lacks", ()) if name not in missing),
-        broken,
+        told.classes,
+        tuple(dict.fromkeys([*found.classes, *told.classes, *told.problems])),
+        told.cause,
+        told.hint or " / ".join(told.hints) or None,
+        told.missing,
+        tuple(name for name in told.lacks if name not in told.missing),
+        told.problems,
         found.broken,
         wanted.problems,
-        tuple(str(text) for text in told.get("warnings", ())),
+        told.warnings,
     )

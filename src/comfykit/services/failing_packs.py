@@ -6,10 +6,10 @@ import time
 
 from comfykit.doctor.facts import Pack
 from comfykit.home import Home
-from comfykit.packs.import_test import try_import
 from comfykit.packs.index import class_index
 from comfykit.packs.installed import list_packs
 from comfykit.packs.layout import packs_folder
+from comfykit.packs.probing import probe_pack
 
 # What takes longer than this would keep a run waiting, too.
 SECONDS = 120.0
@@ -35,10 +35,9 @@ def _imported(home: Home, seconds: float) -> tuple[Pack, ...]:
         left = end - time.monotonic()
         if not pack.enabled or left < _LEAST_SECONDS:
             continue
-        record = pack.record
-        options = ["--run-scripts"] if record is not None and record.scripts else []
+        scripts = pack.record is not None and pack.record.scripts
         limit = min(SECONDS, left)
-        result = try_import(pack.path, home.root, seconds=limit, options=options)
+        result = probe_pack(pack.path, home.root, seconds=limit, run_scripts=scripts)
         ran_out = time.monotonic() >= end and limit < SECONDS  # nobody knows what would have come of it
         if result.cause is not None and not ran_out:
             failing.append(Pack(pack.name, result.cause, result.hint or _more(pack.name)))

@@ -54,7 +54,7 @@ def classes_of_packs(home: Home, pattern: str | None = None) -> list[PackClasses
     index = class_index(home)
     for pack in index.unclear():
         if not index.entries[pack].is_current:
-            remember(home, pack, probe_pack(index.places[pack].path, home))
+            remember(home, pack, probe_pack(index.places[pack].path, home.root))
     found = []
     for pack, entry in class_index(home).entries.items():
         names = tuple(name for name in entry.classes if pattern is None or _matches(pattern, name))

@@ -11,51 +11,37 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import replace
 
 from comfykit.errors import PackError
 from comfykit.events import PackStep, Reporter, Warned, silent
 from comfykit.fetch.index import open_index
-from comfykit.packs.change import apply, restore
-from comfykit.packs.environment import Environment, Installed, core, look
-from comfykit.packs.import_test import ImportResult
+from comfykit.packs.environment import Environment, Installed, look
 from comfykit.packs.index import class_index, remember
 from comfykit.packs.installed import (
-    PACKAGES,
-    RECORDS,
-    Pack,
-    Record,
     list_packs,
     path_of,
     read_packages,
-    read_records,
-    render_packages,
-    render_records,
-    signature_of,
 )
-from comfykit.packs.layout import state_folder
 from comfykit.packs.lock import Lock, lock_path, read_lock, render_lock
-from comfykit.packs.needed import needed_by_packs
+from comfykit.packs.probing import Probe
 from comfykit.packs.requirements import Wanted, wanted_by
-from comfykit.packs.resolution import Change, Resolution
+from comfykit.packs.resolution import Resolution
 from comfykit.packs.resolve import resolve
 from comfykit.packs.snapshots import next_number, prune_snapshots, take_snapshot
 from comfykit.packs.spec import Spec
 from comfykit.packs.staging import Staged, stage
 from comfykit.packs.transaction import (
     Packages,
-    PutBack,
     Transaction,
     holding,
     is_held,
-    journal_path,
-    recover,
+    is_unfinished,
 )
 from comfykit.services.pack_hashes import with_hashes
 from comfykit.services.pack_imports import import_packs
 from comfykit.services.pack_lock import hashes_of, lock_of
+from comfykit.services.pack_packages import change_packages, without_orphans
 from comfykit.services.pack_plans import (
     DISABLE,
     ENABLE,
@@ -69,7 +55,9 @@ from comfykit.services.pack_plans import (
     refuse_harm,
     sources_for,
 )
-from comfykit.services.pack_scripts import Script, run_script, scripts_of
+from comfykit.services.pack_records import write_packages, write_records
+from comfykit.services.pack_recovery import putting_back, take_back_interrupted
+from comfykit.services.pack_scripts import Script, scripts_of
 from comfykit.settings import Settings
 
 
@@ -130,7 +118,7 @@ class Workbench:
             resolution = resolve(wanted, self.environment, sources=sources)
             refuse_harm(resolution)
         elif resolve_packages and any(step.changes for step in steps):
-            resolution = self._without_orphans(wanted)
+            resolution = without_orphans(wanted, self.home, look(self.environment))
         scripts = [
             script
             for step in steps
@@ -183,9 +171,8 @@ class Workbench:
         self.keep()
         prune_snapshots(self.home)
         class_index(self.home)
-        for name, result in imports.items():
-            if result.told is not None:
-                remember(self.home, name.removesuffix(".py"), result.told)
+        for name, probe in imports.items():
+            remember(self.home, name.removesuffix(".py"), probe)
         return Done(plan, number, imports)
 
     def keep(self) -> None:
@@ -197,7 +184,7 @@ class Workbench:
         """Take back what was begun and not carried out."""
         if self._transaction is not None:
             transaction, self._transaction = self._transaction, None
-            transaction.roll_back(_putting_back(self.reporter))
+            transaction.roll_back(putting_back(self.reporter))
 
     def _place(self, step: Step) -> None:
         """Move packs to where they belong."""
@@ -214,29 +201,10 @@ class Workbench:
     def _change_packages(self, plan: Plan, scripts: Sequence[Script], installed: Installed) -> None:
         before = Packages(str(self.environment.python), installed.frozen())
         self.transaction.changes_packages(before)
-        if plan.changes or scripts:
-            self.reporter(PackStep("", "installing packages"))
-            resolution = plan.resolution or Resolution(before=before.before)
-            apply(resolution, self.environment, self.reporter, keep_all=bool(scripts))
-        kept = {name: installed.distributions[name].version for name in core(installed)}
-        for script in scripts:
-            self.reporter(PackStep(script.pack, f"running {script.name}"))
-            place = path_of(self.home, script.pack, enabled=True)
-            pinned = {name: version for name, version in kept.items() if name != "comfykit-engine"}
-            run_script(place, script, self.environment, pinned, home=self.home.root)
-            self._check_core(script, kept)
+        resolution = plan.resolution or Resolution(before=before.before)
+        change_packages(resolution, scripts, self.home, self.environment, installed, self.reporter)
 
-    def _check_core(self, script: Script, kept: Mapping[str, str]) -> None:
-        now = look(self.environment)
-        moved = [name for name in sorted(kept) if now.version(name) != kept[name]]
-        if moved:
-            told = ", ".join(f"{name} {kept[name]} -> {now.version(name) or 'nothing'}" for name in moved)
-            raise PackError(
-                f"{script.pack}/{script.name} changed what comfykit stands on ({told})",
-                hint="install the pack without --run-scripts",
-            )
-
-    def _try_imports(self, plan: Plan) -> dict[str, ImportResult]:
+    def _try_imports(self, plan: Plan) -> dict[str, Probe]:
         """Import packs in a home of their own, so that nothing they write while they do lands in this one."""
         new = {step.name for step in plan.steps if step.brings}
         others = {
@@ -251,26 +219,15 @@ class Workbench:
     def _write(
         self,
         plan: Plan,
-        imports: Mapping[str, ImportResult],
+        imports: Mapping[str, Probe],
         installed: Installed,
         after: Installed,
         *,
         run_scripts: bool,
     ) -> None:
         """Records, packages that are there for packs, the lock."""
-        steps = {step.name: step for step in plan.steps}
-        known, records = read_records(self.home), {}
-        for pack in list_packs(self.home):
-            step, imported = steps.get(pack.name), imports.get(pack.name)
-            record = _record(pack, known.get(pack.name), step, imported, run_scripts=run_scripts)
-            if record is not None:
-                records[pack.name] = record
-        self.transaction.write(state_folder(self.home) / RECORDS, render_records(records))
-        added = {name for name in after.distributions if name not in installed.distributions}
-        ours = (read_packages(self.home, installed.prefix) | added) & set(after.distributions)
-        if ours or (state_folder(self.home) / PACKAGES).is_file():
-            text = render_packages(self.home, installed.prefix, ours)
-            self.transaction.write(state_folder(self.home) / PACKAGES, text)
+        write_records(self.transaction, self.home, plan, imports, run_scripts=run_scripts)
+        write_packages(self.transaction, self.home, installed, after)
         if plan.lock_text is not None:
             self.transaction.write(lock_path(self.home), plan.lock_text)
         elif plan.lock is None:
@@ -290,17 +247,6 @@ class Workbench:
         )
         return with_hashes(lock, self.environment)
 
-    def _without_orphans(self, wanted: Sequence[Wanted]) -> Resolution:
-        """Packages that were installed for packs, and that none needs any more, go."""
-        installed = look(self.environment)
-        needed = needed_by_packs(installed, wanted)
-        ours = read_packages(self.home, installed.prefix) & set(installed.distributions)
-        gone = sorted(ours - set(needed) - core(installed))
-        return Resolution(
-            tuple(Change(name, installed.distributions[name].frozen, None) for name in gone),
-            before=installed.frozen(),
-        )
-
 
 @contextmanager
 def changing(
@@ -316,7 +262,7 @@ def changing(
         reporter(Warned("another process changes the packs of this home or its packages; waiting for it"))
 
     with holding(settings.home, environment.python.parent, waiting=waiting):
-        _finish(settings, reporter)
+        take_back_interrupted(settings.home, reporter)
         work = Workbench(settings, environment, reporter)
         try:
             yield work
@@ -331,53 +277,6 @@ def changing(
 
 def finish_interrupted(settings: Settings, reporter: Reporter = silent) -> None:
     """Take back what a killed process left of a change; a change that is under way is left alone."""
-    if journal_path(settings.home).is_file() and not is_held(settings.home):
+    if is_unfinished(settings.home) and not is_held(settings.home):
         with changing(settings, reporter=reporter):
             pass
-
-
-def _finish(settings: Settings, reporter: Reporter) -> None:
-    if recover(settings.home, _putting_back(reporter)) is not None:
-        reporter(Warned("a change of the packs was cut off; everything is as it was before it"))
-
-
-def _putting_back(reporter: Reporter) -> PutBack:
-    def put_back(packages: Packages) -> None:
-        python = Path(packages.python)
-        if not python.exists():
-            reporter(Warned(f"{python} is gone, so that its packages are not put back"))
-            return
-        try:
-            restore(packages.before, Environment(python), reporter)
-        except PackError as error:
-            raise PackError(
-                f"the packages could not be put back ({error}); the next command on packs tries again",
-                hint=error.hint,
-            ) from error
-
-    return put_back
-
-
-def _record(
-    pack: Pack,
-    known: Record | None,
-    step: Step | None,
-    imported: ImportResult | None,
-    *,
-    run_scripts: bool,
-) -> Record | None:
-    """What is kept of a pack after a change; None for one that comfykit did not bring."""
-    record = step.record if step and step.record else known
-    if step is not None and step.staged is not None and step.record is None and step.staged.origin.url:
-        origin = {key: value for key, value in asdict(step.staged.origin).items() if key != "name"}
-        record = Record(
-            **origin,
-            tree=step.staged.tree,
-            scripts=run_scripts and bool(scripts_of(pack.name, pack.path)),
-            installed=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-    if record is None:
-        return None
-    if step is not None and step.changes:
-        record = replace(record, signature=signature_of(pack.path))
-    return replace(record, imports="") if imported is not None else record

@@ -11,14 +11,14 @@ from comfykit.errors import PackError
 from comfykit.events import PackStep, Reporter
 from comfykit.home import Home
 from comfykit.packs.environment import Environment
-from comfykit.packs.import_test import ImportResult, try_import
 from comfykit.packs.installed import list_packs, path_of
 from comfykit.packs.layout import packs_folder
+from comfykit.packs.probing import Probe, probe_pack
 
 
 def import_packs(
     home: Home, names: Sequence[str], scratch: Path, environment: Environment, reporter: Reporter
-) -> dict[str, ImportResult]:
+) -> dict[str, Probe]:
     """Import packs of a home, so that nothing they write while they do lands in it.
 
     Raises `PackError` that names those that cannot be imported, with the reasons.
@@ -37,7 +37,7 @@ def import_packs(
     return results
 
 
-def _import_copy(home: Home, name: str, scratch: Path, environment: Environment) -> ImportResult:
+def _import_copy(home: Home, name: str, scratch: Path, environment: Environment) -> Probe:
     """Import a copy of a pack in a home that has the others as links, as packs may import each other."""
     nodes = scratch / packs_folder(home).name
     nodes.mkdir(parents=True)
@@ -50,7 +50,7 @@ def _import_copy(home: Home, name: str, scratch: Path, environment: Environment)
             shutil.copytree(source, copy, symlinks=True, ignore=shutil.ignore_patterns(".git"))
         else:
             shutil.copy(source, copy)
-        result = try_import(copy, scratch, environment)
+        result = probe_pack(copy, scratch, environment)
         cause = result.cause and result.cause.replace(str(copy), str(source))
         return replace(result, pack=name, cause=cause)
     finally:

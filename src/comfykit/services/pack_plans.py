@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from comfykit.errors import PackError
-from comfykit.packs.import_test import ImportResult
 from comfykit.packs.installed import Pack, Record
 from comfykit.packs.lock import Lock
 from comfykit.packs.malicious import known_package
+from comfykit.packs.probing import Probe
 from comfykit.packs.requirements import Wanted
 from comfykit.packs.resolution import Change, Resolution
 from comfykit.packs.staging import Staged
@@ -89,7 +89,7 @@ class Done:
 
     plan: Plan
     snapshot: int
-    imports: Mapping[str, ImportResult] = field(default_factory=dict)
+    imports: Mapping[str, Probe] = field(default_factory=dict)
 
 
 def named_indexes(wanted: Sequence[Wanted]) -> tuple[tuple[str, str], ...]:

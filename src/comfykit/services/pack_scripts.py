@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import signal
-import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
@@ -16,7 +13,7 @@ from pathlib import Path
 
 from comfykit.errors import PackError
 from comfykit.packs.environment import Environment
-from comfykit.packs.uv_tool import without_secrets
+from comfykit.packs.strangers import run_stranger
 
 INSTALL = "install.py"
 PRESTART = "prestartup_script.py"
@@ -75,7 +72,7 @@ def run_script(
     with tempfile.TemporaryDirectory(prefix="comfykit-script-") as scratch:
         pinned = Path(scratch) / "constraints.txt"
         pinned.write_text("".join(f"{name}=={constraints[name]}\n" for name in sorted(constraints)))
-        variables = without_secrets() | {
+        variables = {
             "PIP_CONSTRAINT": str(pinned),
             "UV_CONSTRAINT": str(pinned),
             "PIP_NO_INPUT": "1",
@@ -86,25 +83,9 @@ def run_script(
         log = Path(scratch) / "log"
         with log.open("wb") as said:
             try:
-                process = subprocess.Popen(
-                    [environment.python, script.name],
-                    cwd=folder,
-                    env=variables,
-                    stdin=subprocess.DEVNULL,
-                    stdout=said,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+                code = run_stranger([environment.python, script.name], folder, variables, seconds, said=said)
             except OSError as error:
                 raise PackError(f"{script.pack}/{script.name} could not be started ({error})") from error
-            try:
-                code: int | None = process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                code = None
-            finally:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
         if code != 0:
             why = f"took more than {seconds:g} s" if code is None else f"failed (exit code {code})"
             raise PackError(f"{script.pack}/{script.name} {why}", hint=_last_line(log))

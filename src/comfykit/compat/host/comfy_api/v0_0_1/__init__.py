@@ -1,11 +1,8 @@
-"""ComfyUI's `comfy_api.v0_0_1`: what packs wrote for that version; later ones only added to it."""
+"""ComfyUI's `comfy_api.v0_0_1`: what packs wrote for that version; the next one only added to it."""
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
-from comfykit.compat.host.comfy_api.latest import (
+from comfykit.compat.host.comfy_api.v0_0_2 import (
     ComfyAPI,
     ComfyAPISync,
     ComfyExtension,
@@ -13,12 +10,6 @@ from comfykit.compat.host.comfy_api.latest import (
     InputImpl,
     Types,
 )
-
-
-def __getattr__(name: str) -> Any:
-    if name.lower() in ("io", "ui"):
-        return importlib.import_module(f"comfy_api.latest.{name.lower()}")
-    raise AttributeError(name)
-
+from comfykit.compat.host.comfy_api.v0_0_2 import __getattr__ as __getattr__
 
 __all__ = ["ComfyAPI", "ComfyAPISync", "ComfyExtension", "Input", "InputImpl", "Types"]

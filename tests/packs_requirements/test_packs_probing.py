@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from comfykit.packs.import_test import ImportResult, try_import
+from comfykit.packs import probing
+from comfykit.packs.probing import Probe, probe_pack
 from package_support import Place
 
 # Stands for the real one, which imports the pack as ComfyUI does.
@@ -23,24 +24,22 @@ print("and print again")
 
 @pytest.fixture
 def home(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    compat = place.site / "comfykit" / "compat"
-    compat.mkdir(parents=True)
-    (compat / "probe.py").write_text(PROBE, "utf-8")
+    (place.site / "probe_of_tests.py").write_text(PROBE, "utf-8")
+    monkeypatch.setattr(probing, "PROBE", "probe_of_tests")
     monkeypatch.delenv("PYTHONPATH", raising=False)
     (tmp_path / "home" / "custom_nodes" / "A").mkdir(parents=True)
     return tmp_path / "home"
 
 
-def attempt(place: Place, home: Path, code: str, seconds: float = 60) -> ImportResult:
+def attempt(place: Place, home: Path, code: str, seconds: float = 60) -> Probe:
     pack = home / "custom_nodes" / "A"
     (pack / "__init__.py").write_text(code, "utf-8")
-    return try_import(pack, home, place.environment, seconds)
+    return probe_pack(pack, home, place.environment, seconds=seconds)
 
 
 def test_the_classes_that_it_registers(place: Place, home: Path) -> None:
     result = attempt(place, home, "CLASSES = ['One', 'Two']")
-    told = {"pack": "A", "classes": ["One", "Two"], "failure": None}
-    assert result == ImportResult("A", ("One", "Two"), told=told)
+    assert result == Probe("A", ("One", "Two"))
     assert result.is_imported
 
 
@@ -59,7 +58,7 @@ def test_why_it_does_not_import(place: Place, home: Path) -> None:
     ],
 )
 def test_a_pack_that_ends_python(place: Place, home: Path, code: str, cause: str, hint: str | None) -> None:
-    assert attempt(place, home, code) == ImportResult("A", cause=cause, hint=hint)
+    assert attempt(place, home, code) == Probe("A", cause=cause, hint=hint)
 
 
 def test_a_pack_that_never_ends_is_killed_with_its_children(place: Place, home: Path, tmp_path: Path) -> None:

@@ -62,3 +62,11 @@ def test_attention_is_the_same_in_both_layouts() -> None:
     assert torch.equal(optimized_attention(heads, heads, heads, 2, skip_reshape=True), flat)
     masked = optimized_attention(q, q, q, 2, mask=torch.tensor([[0.0, -torch.inf, -torch.inf]] * 3))
     assert torch.allclose(masked, q[:, :1].expand(1, 3, 8))
+
+
+def test_packs_of_each_version_of_the_new_interface_get_the_same() -> None:
+    latest = importlib.import_module("comfy_api.latest")
+    for name in ("comfy_api.v0_0_1", "comfy_api.v0_0_2"):
+        old = importlib.import_module(name)
+        assert (old.ComfyAPI, old.io, old.ui) == (latest.ComfyAPI, latest.io, latest.ui)
+        assert not hasattr(old, "nothing")
