@@ -105,7 +105,7 @@ def test_a_workflow_says_which_broken_pack_has_its_class(home: PackHome) -> None
         "'One' is of the pack Broken, which could not be imported: "
         "the Python package 'not_to_be_had' is missing (__init__.py:1)"
     )
-    assert "install-nodes" in (problem.hint or "")
+    assert "comfykit packs enable Broken" in (problem.hint or "")
     (warned,) = [event for event in home.events if isinstance(event, Warned)]
     assert warned.message.startswith("the pack Broken was left out: could not be imported")
 

@@ -13,6 +13,7 @@ from comfykit.home import Home
 from comfykit.packs.index import remember
 from comfykit.packs.installed import Record, render_records
 from comfykit.packs.layout import state_folder
+from comfykit.packs.probing import Probe
 from comfykit.services.doctor import examine
 from comfykit.services.failing_packs import failing_packs
 from comfykit.settings import resolve
@@ -59,7 +60,7 @@ def test_what_the_last_import_said_counts_until_packages_change(
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(packages))
     home = Home(root)
     assert failing_packs(home, anew=False, seconds=1.0) == ()
-    remember(home, "Bad", {"classes": [], "failure": {"cause": "no module", "hint": "install it"}})
+    remember(home, "Bad", Probe("Bad", cause="no module", hint="install it"))
     (failing,) = failing_packs(home, anew=False, seconds=1.0)
     assert (failing.name, failing.error, failing.hint) == ("Bad", "no module", "install it")
     os.utime(packages, (time.time() + 60, time.time() + 60))
