@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_WORDS_NAMED = 8
 _NEXT = """
 To go on:
-  comfykit demo "a small green star in the top left corner on a striped purple background"
+  comfykit demo "a yellow star in the top left corner on a striped blue background"
   comfykit run {file} --set "Positive.text=a pink heart on a gray background"
   comfykit install-models manifests/sd15.txt    # Stable Diffusion 1.5, which knows more than shapes"""
 
