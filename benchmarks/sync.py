@@ -35,6 +35,7 @@ def comfykit(environment: Environment, home: Path, *arguments: str) -> tuple[flo
         [environment.python, "-m", "comfykit", *arguments, "--home", home],
         check=True,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
