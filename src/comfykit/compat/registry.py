@@ -13,13 +13,13 @@ from comfykit.compat.causes import Cause
 from comfykit.compat.loader import LoadedPack, load_pack
 from comfykit.engine.registry import Registry
 from comfykit.engine.schema import Missing, NodeClass
-from comfykit.events import Reporter, Warned, silent
+from comfykit.events import PackStep, Reporter, Warned, silent
 from comfykit.nodes.builtin import OF_PACKS, builtin_registry
 from comfykit.packs.index import ClassIndex, class_index, remember
 from comfykit.packs.installed import scripts_allowed
 from comfykit.packs.known import known_pack
 from comfykit.packs.places import Place
-from comfykit.packs.probing import probe_pack
+from comfykit.packs.probing import LOOKING, probe_pack
 from comfykit.settings import Settings
 from comfykit.workflow.wiring import FRONT_END_ONLY
 
@@ -165,11 +165,16 @@ class PackRegistry(Registry):
             )
 
     def _ask_unclear(self, name: str) -> None:
-        """Import packs that may have a class in a process of their own, until one has it."""
-        for pack in self.index.unclear():
+        """Import packs that may have a class in a process of their own, until one has it.
+
+        Each takes seconds; the pack that is known for the class comes first.
+        """
+        known = (known_pack(name) or "").rpartition("/")[2]
+        for pack in sorted(self.index.unclear(), key=lambda one: one != known):
             place = self.index.places[pack]
             if pack in self._packs or self.index.entries[pack].is_current:
                 continue
+            self._report(PackStep(pack, LOOKING))
             remember(self._settings.home, pack, probe_pack(place.path, self._settings.home.root))
             self._index = None
             if name in self.index.entries[pack].classes:

@@ -18,6 +18,7 @@ from comfykit.packs.strangers import run_stranger
 
 PROBE = "comfykit.compat.probe"
 SECONDS = 120.0
+LOOKING = "looking which node classes it has"
 _MOST_BYTES = 8 * 1024 * 1024
 
 # A pack that calls an installer while it is imported gets nothing from it.
