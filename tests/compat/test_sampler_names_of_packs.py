@@ -9,6 +9,7 @@ import pytest
 from compat_packs import ONE, PackHome
 
 from comfykit.sampling import samplers, schedulers
+from comfykit.services.run import Runner
 
 ADDS = """
 from comfy.samplers import KSampler, k_diffusion_sampling, SCHEDULER_HANDLERS, SCHEDULER_NAMES
@@ -68,9 +69,7 @@ def select(**inputs: Any) -> dict[str, Any]:
 def loaded(home: PackHome, prompt: dict[str, Any]) -> tuple[list[str], tuple[Any, ...]]:
     """Packs that a run of a workflow imported, and its problems."""
     registry = home.registry()
-    runner = home.runner()
-    runner._registry = registry
-    result = home.run(prompt, runner)
+    result = home.run(prompt, Runner(home.settings, registry=registry))
     return [pack.name for pack in registry.loaded], result.problems
 
 
