@@ -8,7 +8,7 @@ from compat_packs import ONE, PackHome
 
 from comfykit.compat.registry import PackRegistry
 from comfykit.errors import InvalidWorkflow
-from comfykit.events import Warned
+from comfykit.events import PackStep, Warned
 from comfykit.packs.index import class_index
 from comfykit.packs.known import known_pack
 from comfykit.packs.probing import Probe, probe_pack
@@ -93,7 +93,24 @@ def test_classes_that_are_computed_are_asked_for_once_elsewhere(
     assert home.registry().get("Nothing has this") is None
     assert home.registry().get("Nor this") is None
     assert len(asked) == 2
+    assert home.events == [PackStep(pack, "looking which node classes it has") for pack in asked]
     assert class_index(home.settings.home).unclear() == []
+
+
+def test_the_pack_that_is_known_for_a_class_is_asked_first(
+    home: PackHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def told(pack: Path, *rest: object, **options: object) -> Probe:
+        asked.append(pack.name)
+        return Probe(pack.name, ("Seed (rgthree)",) if pack.name == "rgthree-comfy" else ())
+
+    monkeypatch.setattr("comfykit.compat.registry.probe_pack", told)
+    for name in ("A", "B", "rgthree-comfy"):
+        home.pack(name, "NODE_CLASS_MAPPINGS = dict(x=1)")
+    home.registry().get("Seed (rgthree)")
+    assert asked == ["rgthree-comfy"]
 
 
 def test_a_workflow_says_which_broken_pack_has_its_class(home: PackHome) -> None:

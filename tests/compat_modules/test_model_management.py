@@ -51,6 +51,7 @@ def test_the_device_is_that_of_the_run(events: list[Event]) -> None:
     assert not model_management.should_use_fp16()
     assert not model_management.should_use_bf16()
     assert model_management.intermediate_device().type == "cpu"
+    assert model_management.intermediate_dtype() is torch.float32
     assert 0 < model_management.get_free_memory() <= model_management.get_total_memory()
     assert model_management.get_autocast_device(torch.device("cpu")) == "cpu"
 

@@ -113,10 +113,25 @@ def test_a_check_says_what_works_and_what_does_not(
         "comfy.sd.n4, comfy.sd.n5 and 2 more",
     ]
     assert "hint: let its script run" in done.stderr
-    assert "a library is not whole" in done.stderr
+    assert "warning: Alpha: a library is not whole" in done.stderr
     (record, _) = records(run("packs", "check", "Alpha", "--json"))
     assert record["missing"] == ["comfy.gone"]
     assert len(record["lacks"]) == 8  # type: ignore[arg-type]
+
+
+def test_a_check_shows_a_pack_before_it_turns_to_the_next(
+    run: Run, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Alpha", "Beta"):
+        pack(place.home / "custom_nodes" / name)
+
+    def told(path: Path, *rest: object, **options: object) -> Probe:
+        if path.name == "Beta":
+            raise RuntimeError("it hangs")
+        return Probe(path.name, classes=("Node",))
+
+    monkeypatch.setattr(check_packs, "probe_pack", told)
+    assert run("packs", "check", code=1).stdout.splitlines() == ["ok      Alpha  1 of 1 class"]
 
 
 def test_a_conflict_is_said_in_words_and_fails(run: Run, place: Place) -> None:

@@ -113,4 +113,4 @@ def test_a_repository_that_cannot_be_fetched_is_what_it_is_about(core_place: Pla
         "Gone wants git+file:///nowhere/one.git (Gone/requirements.txt:3), which cannot be fetched: "
     )
     assert "/nowhere/one.git" in conflict.message.rpartition("fetched: ")[2]
-    assert conflict.suggestion == "leave out Gone"
+    assert conflict.suggestion == ("leave out Gone; or bring Gone with --no-deps, and what it needs by hand")

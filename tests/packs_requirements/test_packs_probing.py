@@ -97,3 +97,13 @@ def test_it_can_install_nothing(place: Place, home: Path) -> None:
     code = "import os\nCLASSES = [os.environ['PIP_NO_INDEX'], os.environ['UV_OFFLINE']]"
     assert attempt(place, home, code).classes == ("1", "1")
     assert "PIP_NO_INDEX" not in os.environ
+
+
+def test_it_finds_what_is_on_a_relative_path(
+    place: Place, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "beside")
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "found_beside.py").write_text("CLASSES = ['One']", "utf-8")
+    assert attempt(place, home, "from found_beside import CLASSES").classes == ("One",)

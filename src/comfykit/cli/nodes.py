@@ -8,6 +8,7 @@ import typer
 
 from comfykit.cli.options import HomeOption, JsonOption
 from comfykit.cli.output import Output
+from comfykit.cli.pack_steps import pack_teller
 
 if TYPE_CHECKING:
     from comfykit.engine.schema import NodeClass
@@ -43,7 +44,9 @@ def list_command(
         )
         for entry in entries:
             output.record(name=entry.name, title=entry.title, category=group, description=entry.description)
-    packs = [] if category is not None else classes_of_packs(resolve({"home": home}).home, pattern)
+    packs = []
+    if category is None:
+        packs = classes_of_packs(resolve({"home": home}).home, pattern, pack_teller(output))
     for pack in packs:
         if pack.names:
             output.table(("class",), [(name,) for name in pack.names], title=f"pack {pack.pack}")
@@ -75,7 +78,7 @@ def show_command(
 
     output = Output(as_json=as_json)
     settings = resolve({"home": home})
-    registry = NodeClasses(settings=settings).registry
+    registry = NodeClasses(settings=settings, reporter=pack_teller(output)).registry
     entries = [find_class(name, registry) for name in names]
     if as_json:
         environment = HomeEnvironment(settings)

@@ -38,9 +38,11 @@ def check_command(
     output, settings = Output(as_json=as_json), resolve({"home": home})
     recover_packs(settings, output)
     packs = chosen_packs(settings.home, names or [])
-    checked = [check_pack(pack, settings.home) for pack in packs if names or pack.enabled]
-    for one in checked:
-        _show(one, output)
+    checked = []
+    for pack in packs:
+        if names or pack.enabled:
+            checked.append(check_pack(pack, settings.home))
+            _show(checked[-1], output)
     good = all(one.is_good for one in checked)
     output.record(event="done", status="success" if good else "error", packs=len(checked))
     good_ones = sum(one.is_good for one in checked)
@@ -83,7 +85,7 @@ def _show(one: Checked, output: Output) -> None:
     if one.unreadable:
         output.line(f"        no Python that can be read: {', '.join(one.unreadable)}")
     for problem in (*one.problems, *one.warnings):
-        output.warn(problem)
+        output.warn(f"{one.pack.name}: {problem}")
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:

@@ -19,6 +19,7 @@ from comfykit.events import (
     NodeProgress,
     NodeStarted,
     OutputSaved,
+    PackStep,
     RunStarted,
     Warned,
 )
@@ -57,6 +58,7 @@ class RunReport:
             NodeEnded: self._node_ended,
             NodeBlocked: self._node_blocked,
             OutputSaved: self._output_saved,
+            PackStep: self._pack_step,
             Warned: lambda event: self._output.warn(event.message, event.hint),
         }
 
@@ -138,6 +140,10 @@ class RunReport:
         )
         if status == "success":
             self._output.say(f"{self._workflow}: done in {seconds:.1f} s", style="green")
+
+    def _pack_step(self, event: PackStep) -> None:
+        self._output.record(event="step", pack=event.pack, doing=event.doing)
+        self._output.say(f"{event.pack}: {event.doing}")
 
     def _run_started(self, event: RunStarted) -> None:
         self._output.record(event="start", workflow=self._workflow, nodes=event.nodes)

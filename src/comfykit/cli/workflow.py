@@ -14,10 +14,10 @@ import typer
 from comfykit.cli.errors import FAILED, UNUSABLE
 from comfykit.cli.options import HomeOption, JsonOption
 from comfykit.cli.output import Output
+from comfykit.cli.pack_steps import pack_teller
 
 if TYPE_CHECKING:
     from comfykit.engine.validate import Problem
-    from comfykit.events import Event, Reporter
     from comfykit.services.workflows import Description
     from comfykit.workflow.read import Workflow
 
@@ -81,7 +81,7 @@ def convert(
 
     output = Output(as_json=as_json)
     settings = resolve({"home": home})
-    classes = workflows.NodeClasses(object_info, settings=settings, reporter=_teller(output))
+    classes = workflows.NodeClasses(object_info, settings=settings, reporter=pack_teller(output))
     workflow = workflows.read(file, classes)
     _tell_warnings(workflow, output)
     for problem in workflow.problems:
@@ -122,7 +122,7 @@ def check(
 
     output = Output(as_json=as_json)
     settings = resolve({"home": home})
-    classes = workflows.NodeClasses(object_info, settings=settings, reporter=_teller(output))
+    classes = workflows.NodeClasses(object_info, settings=settings, reporter=pack_teller(output))
     broken = False
     for file in files:
         try:
@@ -150,7 +150,7 @@ def show(
 
     output = Output(as_json=as_json)
     settings = resolve({"home": home})
-    classes = workflows.NodeClasses(object_info, settings=settings, reporter=_teller(output))
+    classes = workflows.NodeClasses(object_info, settings=settings, reporter=pack_teller(output))
     workflow = workflows.read(file, classes)
     _tell_warnings(workflow, output)
     description = workflows.describe(workflow, classes, settings)
@@ -160,18 +160,6 @@ def show(
         _show_nodes(description, output)
         _show_models(description, output)
         _show_values(description, output)
-
-
-def _teller(output: Output) -> Reporter:
-    """Says what is told of packs that are imported for a workflow."""
-
-    from comfykit.events import Warned
-
-    def tell(event: Event) -> None:
-        if isinstance(event, Warned):
-            output.warn(event.message, event.hint)
-
-    return tell
 
 
 def _tell_warnings(workflow: Workflow, output: Output) -> None:

@@ -1,6 +1,7 @@
 """Samplers and schedulers that packs add by name: to `KSampler.SAMPLERS`, `SCHEDULER_NAMES` or their like.
 
-`take_names` makes them known to our own samplers, `with_names` to the choices of our node classes.
+`take_names` makes them known to our own samplers, `with_names` to the choices of our node classes;
+`unknown_names` are those that a workflow wants and nobody has added yet.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from comfykit.engine.graph import Graph
+from comfykit.engine.registry import Registry
 from comfykit.engine.schema import NodeClass
 from comfykit.sampling.samplers import SAMPLERS, add_sampler
 from comfykit.sampling.schedulers import SCHEDULERS, add_scheduler
@@ -35,6 +38,25 @@ def take_names() -> bool:
         if name not in SCHEDULERS and handler is not None:
             add_scheduler(name, engine_scheduler(handler))
     return len(SAMPLERS) + len(SCHEDULERS) > before
+
+
+def is_known(name: str) -> bool:
+    """Whether there is a sampler or scheduler of that name by now."""
+    return name in SAMPLERS or name in SCHEDULERS
+
+
+def unknown_names(graph: Graph, registry: Registry) -> list[str]:
+    """Samplers and schedulers that nodes of a workflow name and that are none of their choices."""
+    found: dict[str, None] = {}
+    for node in graph:
+        entry = registry.get(node.class_type)
+        for name, spec in entry.inputs.items() if entry is not None else ():
+            value = node.inputs.get(name)
+            if isinstance(value, str) and isinstance(spec.choices, tuple) and value not in spec.choices:
+                choices = {choice for choice in spec.choices if isinstance(choice, str)}
+                if choices.issuperset(_SAMPLERS) or choices.issuperset(_SCHEDULERS):
+                    found[value] = None
+    return list(found)
 
 
 def with_names(entry: NodeClass) -> NodeClass:

@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterable
 from comfykit.compat import pack_names, torchvision_ops
 from comfykit.compat.causes import Cause
 from comfykit.compat.loader import LoadedPack, load_pack
+from comfykit.engine.graph import Graph
 from comfykit.engine.registry import Registry
 from comfykit.engine.schema import Missing, NodeClass
-from comfykit.events import Reporter, Warned, silent
+from comfykit.events import PackStep, Reporter, Warned, silent
 from comfykit.nodes.builtin import OF_PACKS, builtin_registry
 from comfykit.packs.index import ClassIndex, class_index, remember
 from comfykit.packs.installed import scripts_allowed
 from comfykit.packs.known import known_pack
+from comfykit.packs.name_adders import packs_that_add_names
 from comfykit.packs.places import Place
-from comfykit.packs.probing import probe_pack
+from comfykit.packs.probing import LOOKING, probe_pack
 from comfykit.settings import Settings
 from comfykit.workflow.wiring import FRONT_END_ONLY
 
@@ -79,6 +81,18 @@ class PackRegistry(Registry):
                 self._load(place)
         for name in wanted:
             self.get(name)
+
+    def prepare_graph(self, graph: Graph) -> None:
+        """Import also the packs that add the samplers and schedulers that the workflow names."""
+        super().prepare_graph(graph)
+        wanted = pack_names.unknown_names(graph, self)
+        for name in wanted:
+            for place in packs_that_add_names(self.index.places.values(), name):
+                if pack_names.is_known(name):
+                    break
+                self._load(place)
+        if wanted:
+            super().prepare_graph(graph)  # what packs' own classes offer may have grown
 
     def load_all(self) -> list[LoadedPack]:
         """Import every pack of the home."""
@@ -165,11 +179,16 @@ class PackRegistry(Registry):
             )
 
     def _ask_unclear(self, name: str) -> None:
-        """Import packs that may have a class in a process of their own, until one has it."""
-        for pack in self.index.unclear():
+        """Import packs that may have a class in a process of their own, until one has it.
+
+        Each takes seconds; the pack that is known for the class comes first.
+        """
+        known = (known_pack(name) or "").rpartition("/")[2]
+        for pack in sorted(self.index.unclear(), key=lambda one: one != known):
             place = self.index.places[pack]
             if pack in self._packs or self.index.entries[pack].is_current:
                 continue
+            self._report(PackStep(pack, LOOKING))
             remember(self._settings.home, pack, probe_pack(place.path, self._settings.home.root))
             self._index = None
             if name in self.index.entries[pack].classes:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 from comfykit.engine.define import node_class
+from comfykit.engine.graph import Graph
 from comfykit.engine.schema import Missing, NodeClass
 
 
@@ -47,6 +48,10 @@ class Registry:
 
     def prepare(self, names: Iterable[str]) -> None:
         """A workflow that names these classes is looked at next."""
+
+    def prepare_graph(self, graph: Graph) -> None:
+        """A workflow is looked at next: its classes, and what its values name."""
+        self.prepare(node.class_type for node in graph)
 
     def explain(self, name: str) -> Missing | None:
         """Why there is no class of that name, where more is known than that."""

@@ -92,9 +92,9 @@ class _Search:
         if (gone := self._unreachable(names, refusal)) is not None:
             why = _last_cause(refusal.text)
             message = f"{gone.pack} wants {gone.text} ({gone.where}), which cannot be fetched: {why}"
-            return Conflict(
-                names, gone.name or gone.text, message, self._suggestion(packs, guilty, ()), refusal.text
-            )
+            ways = f"{self._suggestion(packs, guilty, ())}; or bring {gone.pack} with --no-deps"
+            ways += ", and what it needs by hand"
+            return Conflict(names, gone.name or gone.text, message, ways, refusal.text)
         about, wants = self._about(guilty, refusal)
         return Conflict(
             names,

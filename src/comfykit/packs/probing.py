@@ -18,6 +18,7 @@ from comfykit.packs.strangers import run_stranger
 
 PROBE = "comfykit.compat.probe"
 SECONDS = 120.0
+LOOKING = "looking which node classes it has"
 _MOST_BYTES = 8 * 1024 * 1024
 
 # A pack that calls an installer while it is imported gets nothing from it.
@@ -133,8 +134,12 @@ def _last_line(complained: Any) -> str | None:
 
 
 def _source_path(python: Path) -> dict[str, str]:
-    """Where this comfykit lies, for another interpreter, which may have another one or none installed."""
-    if python == Path(sys.executable):
-        return {}
-    here = str(Path(__file__).parents[2])
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))}
+    """Where this comfykit lies, for another interpreter, which may have another one or none installed.
+
+    Paths are made absolute, as the process is started in another folder.
+    """
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [str(Path(path).absolute()) for path in given if path]
+    if python != Path(sys.executable):
+        paths = [str(Path(__file__).parents[2]), *paths]
+    return {"PYTHONPATH": os.pathsep.join(paths)} if paths else {}

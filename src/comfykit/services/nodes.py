@@ -10,10 +10,11 @@ from typing import Any
 from comfykit.engine.registry import Registry
 from comfykit.engine.schema import COMBO, Environment, Input, Listing, NodeClass
 from comfykit.errors import UsageError
+from comfykit.events import PackStep, Reporter, silent
 from comfykit.home import Home
 from comfykit.nodes.builtin import builtin_registry
 from comfykit.packs.index import class_index, remember
-from comfykit.packs.probing import probe_pack
+from comfykit.packs.probing import LOOKING, probe_pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,18 @@ class PackClasses:
     failure: str | None = None
 
 
-def classes_of_packs(home: Home, pattern: str | None = None) -> list[PackClasses]:
+def classes_of_packs(
+    home: Home, pattern: str | None = None, reporter: Reporter = silent
+) -> list[PackClasses]:
     """What the packs of a home offer; none is imported here.
 
-    A pack whose source does not tell is imported once, in a process of its own, and the answer kept.
+    A pack whose source does not tell is imported once, in a process of its own, and the answer kept;
+    `reporter` is told of each.
     """
     index = class_index(home)
     for pack in index.unclear():
         if not index.entries[pack].is_current:
+            reporter(PackStep(pack, LOOKING))
             remember(home, pack, probe_pack(index.places[pack].path, home.root))
     found = []
     for pack, entry in class_index(home).entries.items():

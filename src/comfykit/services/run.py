@@ -68,7 +68,7 @@ class Runner:
         """Every problem of a workflow, without loading a model."""
         graph = graph_from_prompt(workflow.prompt)
         with use_folders(self._settings):
-            self._registry.prepare(node.class_type for node in graph)
+            self._registry.prepare_graph(graph)
             return validate(graph, self._registry, self._environment)
 
     def run(self, workflow: Workflow, stopped: Callable[[], bool] = lambda: False) -> RunResult:

@@ -155,7 +155,7 @@ def check(workflow: Workflow, classes: NodeClasses, settings: Settings) -> list[
 
     with without_collection(), use_folders(settings):
         graph = graph_from_prompt(workflow.prompt)
-        classes.registry.prepare(node.class_type for node in graph)
+        classes.registry.prepare_graph(graph)
         checked = validate(graph, classes.registry, HomeEnvironment(settings))
     return [*workflow.problems, *checked.problems]
 

@@ -176,6 +176,11 @@ def intermediate_device() -> torch.device:
     return CPU
 
 
+def intermediate_dtype() -> torch.dtype:
+    """The type that pictures and latents travel in between nodes; of later versions than 0.3.64."""
+    return torch.float32
+
+
 # Types
 
 
