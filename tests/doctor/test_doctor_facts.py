@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from comfykit.doctor.checks.torch import check
 from comfykit.doctor.facts import Facts, gather
 from comfykit.doctor.sources.driver import Driver
 from comfykit.doctor.sources.libraries import Torch
@@ -61,6 +62,21 @@ def test_slow_looks_run_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert facts.numpy
     assert facts.torch.error == facts.numpy.error == "ImportError: met the others"
     assert facts.driver == Driver()
+
+
+@pytest.mark.parametrize(("deep", "said"), [(True, "CK202"), (False, "not waited for")])
+def test_a_torch_whose_import_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deep: bool, said: str
+) -> None:
+    """Unknown where nobody waits for it, and broken where it was waited for."""
+    (tmp_path / "torch.py").write_text("import time\ntime.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("comfykit.doctor.facts.DEEP_SECONDS", 2.0)
+    facts = gather(resolve({"home": tmp_path}, environment={}, cwd=tmp_path), deep=deep)
+    assert facts.torch is not None
+    assert facts.torch.late
+    (found,) = (one for one in check(facts) if said in f"{one.code} {one.message}")
+    assert found.check == "torch"
 
 
 def test_a_driver_that_hangs_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,13 +206,16 @@ def gather(
             variables=system.look_at_variables(),
             device=settings.device,
             late=late,
-            **_found(looked.values),
+            **_found(looked.values, deep=deep),
         )
     )
 
 
-def _found(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What was found in time; an import that was not is unknown, not broken."""
+def _found(values: Mapping[str, Any], *, deep: bool) -> dict[str, Any]:
+    """What was found. An import that was not waited for to the end (`deep`) is unknown, not broken."""
     return {
-        name: value for name, value in values.items() if not (isinstance(value, Torch | Numpy) and value.late)
+        name: replace(value, error=None)
+        if isinstance(value, Torch | Numpy) and value.late and not deep
+        else value
+        for name, value in values.items()
     }

@@ -30,7 +30,8 @@ def check(facts: Facts) -> Iterator[Finding]:
     ]
     yield from problems
     if not problems:
-        yield fine("numpy", numpy.version)
+        later = "; its import was not waited for, as comfykit doctor --deep does" if numpy.late else ""
+        yield fine("numpy", f"{numpy.version}{later}")
 
 
 def _itself(facts: Facts, version: str, error: str | None) -> Iterator[Finding]:

@@ -33,7 +33,8 @@ def check(facts: Facts) -> Iterator[Finding]:
         problems.append(finding("CK203", said, commands=newer, hint=words))
     yield from problems
     if not problems:
-        yield fine("torch", f"{torch.version} ({build(facts)})")
+        later = "; its import was not waited for, as comfykit doctor --deep does" if torch.late else ""
+        yield fine("torch", f"{torch.version} ({build(facts)}){later}")
 
 
 def _origin(facts: Facts, torch: Torch, version: str) -> Iterator[Finding]:
