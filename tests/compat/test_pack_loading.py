@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -306,3 +307,17 @@ def test_comfyuis_folders_are_there_when_packs_are_imported(home: PackHome) -> N
     (loaded,) = home.load().packs
     assert (loaded.failure, loaded.problems) == (None, {})
     assert [entry.name for entry in loaded.classes] == ["Pick"]
+
+
+def test_modules_of_comfy_are_found_by_their_bare_names_by_packs_alone(home: PackHome) -> None:
+    """In ComfyUI their folder is on `sys.path`."""
+    text = "import comfy.model_management as one, model_management as other\nassert one is other\n"
+    home.pack("Bare", text + ONE)
+    home.pack("Wrong", "import utils\n" + ONE)
+    bare, wrong = home.load().packs
+    assert (bare.failure, names(bare)) == (None, ["One"])
+    assert wrong.failure is not None
+    assert "'utils' is missing" in wrong.failure.message
+    sys.modules.pop("model_management")
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("model_management")

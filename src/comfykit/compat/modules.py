@@ -173,7 +173,33 @@ def _only_looking(frame: FrameType | None) -> bool:
     return False
 
 
-_finder = _Finder()
+class _BareFinder:
+    """The last entry of `sys.meta_path`: `import model_management` is `comfy.model_management` to a pack.
+
+    Packs find the modules of the folder `comfy` by their bare names too, since in ComfyUI it is on
+    `sys.path`. Not `utils`, which is another folder there, and the name of many packs' own.
+    """
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        frame = sys._getframe(1)
+        is_file = name.isidentifier() and (HOST / "comfy" / f"{name}.py").is_file()
+        if not is_file or name == "utils" or _only_looking(frame) or not pack_at_work(frame):
+            return None
+        return ModuleSpec(name, _BareLoader())  # type: ignore[arg-type]
+
+
+class _BareLoader(_Loader):
+    """Gives a module of `comfy` under its bare name."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(f"comfy.{spec.name}")
+        spec.loader_state = module.__spec__
+        return module
+
+
+_finder, _bare_finder = _Finder(), _BareFinder()
 
 
 def _place(module: ModuleType) -> None:
@@ -188,12 +214,14 @@ def install(home: Path | None = None) -> None:
     _home = home or _home
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
+        sys.meta_path.append(_bare_finder)
 
 
 def remove() -> None:
     """Serve them no more and forget those that were imported by their public names."""
     if _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
+        sys.meta_path.remove(_bare_finder)
     for name, module in list(sys.modules.items()):
         if isinstance(module, HostModule) and not name.startswith(PACKAGE):
             del sys.modules[name]
